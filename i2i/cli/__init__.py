@@ -1,0 +1,84 @@
+"""The commands: the only place that prints or exits. A command's module is imported when that command is used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint
+from types import MappingProxyType
+
+import click
+
+from i2i.errors import I2IError
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "fit": ("i2i.cli.fit:fit", "Train a model on folders of pictures."),
+        "translate": ("i2i.cli.translate:translate", "Translate pictures with trained weights."),
+        "show": ("i2i.cli.show:show", "Print a recipe with every option explained."),
+        "plugins": ("i2i.cli.plugins:plugins", "List what is installed, and what is broken and why."),
+        "data": ("i2i.cli.data:data", "Check folders of pictures, draw practice data, make contact sheets."),
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and summary; imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = EntryPoint(cmd_name, COMMANDS[cmd_name][0], "i2i.cli").load()
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="i2i", message="i2i %(version)s")
+def i2i() -> None:
+    """Image-to-image models from the command line.
+
+    \b
+    i2i fit --plugin cyclegan-light --src photos/ --target paintings/
+    i2i translate --plugin cyclegan-light --src more-photos/ --dst out/
+    """
+
+
+def main() -> None:
+    """Run a command; an error becomes one line and an exit code."""
+    try:
+        i2i.main(standalone_mode=False, prog_name="i2i")
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _complain("stopped")
+        sys.exit(130)
+    except I2IError as error:
+        for line in str(error).splitlines():
+            _complain(line)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os._exit(1)  # whoever read our output has gone
+    except Exception as error:
+        if os.environ.get("I2I_TRACEBACK"):
+            raise
+        text = " ".join(str(error).split()) or "no explanation"
+        _complain(f"unexpected {type(error).__name__}: {text} (a bug in i2i or a plugin; I2I_TRACEBACK=1 shows where)")
+        sys.exit(1)
+
+
+def _complain(line: str) -> None:
+    click.echo(f"{click.style('Error:', fg='red')} {line}", err=True)

@@ -1,0 +1,113 @@
+"""How a run looks on the console: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from i2i.cli.fit import spoken
+from i2i.training.fit import Listener
+
+if TYPE_CHECKING:
+    from i2i.training.fit import Fit
+    from i2i.training.run_folder import RunFolder
+
+PLAIN_SECONDS = 10.0
+"""Between two plain lines."""
+
+
+class Console(Listener):
+    """Shows a run; remembers the signal that wants to end it."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.signal_number: int | None = None
+        self.live = sys.stderr.isatty()
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[scalars]}"))
+        self.progress = Progress(TextColumn("{task.description}"), *columns, console=RichConsole(stderr=True))
+        self.first_step = self.steps = 0
+        self.began = self.told = time.monotonic()
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.progress.stop()
+
+    def describe(self, run: Fit) -> None:
+        """What is about to be trained, on what, where."""
+        parameters = sum(parameter.numel() for parameter in run.loop.model.parameters())
+        environment = run.runtime.describe()
+        where = f"{environment['device name']} ({run.runtime.device.type}, {run.runtime.precision})"
+        self.said(f"{run.recipe.name}: {parameters / 1e6:.2f} million parameters on {where}")
+        for name, value in run.dataset.describe().items():
+            found = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
+            self.said(f"{name}: {found}")
+        assert run.folder is not None
+        self.said(f"run folder: {run.folder.path}")
+
+    def said(self, text: str) -> None:
+        """One line, above the live one."""
+        if self.live:
+            self.progress.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text)
+
+    def started(self, first_step: int, steps: int) -> None:
+        """Begin to count."""
+        self.first_step, self.steps, self.began = first_step, steps, time.monotonic()
+        if self.live:
+            self.progress.add_task(self.title, total=steps, completed=first_step, scalars="")
+            self.progress.start()
+
+    def stepped(self, step: int) -> None:
+        """Move the bar."""
+        if self.live:
+            self.progress.update(self.progress.task_ids[0], completed=step)
+
+    def logged(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Show the newest scalars; plainly, at most every ten seconds."""
+        text = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items())
+        if self.live:
+            self.progress.update(self.progress.task_ids[0], scalars=text)
+        elif step == self.steps or time.monotonic() - self.told > PLAIN_SECONDS:
+            self.told = time.monotonic()
+            left = (self.told - self.began) / max(1, step - self.first_step) * (self.steps - step)
+            click.echo(f"step {step}/{self.steps}  {text}  left {spoken(left)}")
+
+    def finished(self, folder: RunFolder, run: Fit) -> None:
+        """What to do with the result."""
+        self.progress.stop()
+        click.echo(f"done: {folder.path} (step {run.loop.step}); samples in {folder.path / 'samples'}")
+        click.echo(f"next: i2i translate --run {folder.path} --src PICTURES --dst OUT")
+
+    def should_stop(self) -> int | None:
+        """The signal that came, if any."""
+        return self.signal_number
+
+
+@contextmanager
+def stopping_on_signals(console: Console) -> Iterator[None]:
+    """The first SIGINT or SIGTERM lets the step end and saves; a second SIGINT ends at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if console.signal_number is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        console.signal_number = number
+        console.said("stopping after this step; the run will be saved (Ctrl-C again: end at once)")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

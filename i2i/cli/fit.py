@@ -1,0 +1,129 @@
+"""`i2i fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from i2i.errors import UsageError
+from i2i.plugins import discover
+from i2i.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from i2i.training.fit import DryRun
+
+FOLDERS = ("src", "target")
+RUN_KEYS = ("steps", "batch", "seed", "precision", "device")
+PATH = click.Path(path_type=Path)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Sugar for `--set run.KEY=…`."""
+    for name in reversed(RUN_KEYS):
+        command = click.option(f"--{name}", help=f"The same as --set run.{name}=…")(command)
+    return command
+
+
+@click.command(short_help="Train a model on folders of pictures.")
+@click.option("--plugin", help="Recipe to use; `i2i plugins` lists them.")
+@click.option("--config", type=PATH, help="YAML file laid over the recipe.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One recipe key; may be repeated.")
+@click.option("--src", multiple=True, help="Folder or file of pictures to learn from; may be repeated.")
+@click.option("--target", multiple=True, help="Folder of the other domain; may be repeated.")
+@click.option("--out", type=PATH, help="Run folder to make; without it runs/NAME-TIME/.")
+@click.option("--resume", type=PATH, metavar="RUN", help="Go on with this run folder; only --steps may be given.")
+@click.option("--init", type=PATH, metavar="WEIGHTS", help="Weights file or run folder to start from.")
+@click.option("--dry-run", is_flag=True, help="Take one step, say what it needs, write nothing.")
+@run_options
+def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: Any) -> None:
+    """Train a model on folders of pictures.
+
+    Ctrl-C saves and ends; --resume goes on exactly where it ended.
+
+    \b
+    i2i fit --plugin cyclegan-light --src photos/ --target paintings/
+    i2i fit --plugin cyclegan --src photos/ --target paintings/ --set trainer.replay=20 --out my-run
+    i2i fit --resume my-run --steps 30000
+    """
+    if resume is not None:
+        _refuse_with_resume(plugin=plugin, config=config, **given)
+        return _resume(resume, given["steps"])
+    catalog = discover()
+    extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
+    draft = load_recipe(catalog, plugin, config, given["overrides"], extra)
+    recipe = load_recipe(catalog, plugin, config, given["overrides"], [*extra, *_folders(draft, given)])
+    recipe.require_data()
+
+    from i2i.cli.console import Console, stopping_on_signals
+    from i2i.training.fit import start
+
+    with Console(recipe.name) as console, stopping_on_signals(console):
+        run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"])
+        if given["dry_run"]:
+            _tell(run.try_one_step(), recipe)
+        else:
+            console.describe(run)
+            console.finished(run.run(), run)
+
+
+def _resume(path: Path, steps: str | None) -> None:
+    from i2i.cli.console import Console, stopping_on_signals
+    from i2i.training.fit import resume
+
+    with Console(str(path)) as console, stopping_on_signals(console):
+        run = resume(discover(), path, int(steps) if steps else None, console)
+        console.describe(run)
+        console.finished(run.run(), run)
+
+
+def _refuse_with_resume(**given: Any) -> None:
+    named = [f"--{'set' if name == 'overrides' else name.replace('_', '-')}" for name, value in given.items() if value]
+    others = [flag for flag in named if flag != "--steps"]
+    if others:
+        raise UsageError(f"--resume goes on with the run's own recipe; leave out {', '.join(others)} (--steps may change)")
+
+
+def _number(name: str, text: str) -> Any:
+    return int(text) if name in {"steps", "batch", "seed"} and text.lstrip("-").isdigit() else text
+
+
+def _folders(recipe: Recipe, given: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """`--src` and `--target` as options of whatever dataset the recipe uses."""
+    meaning = recipe.dataset.entry.value.cli
+    keys = []
+    for flag in FOLDERS:
+        if given[flag] and flag not in meaning:
+            takes = ", ".join(f"--{known}" for known in meaning) or "no folders"
+            raise UsageError(f"--{flag}: the dataset '{recipe.dataset.entry.name}' takes {takes}")
+        if given[flag]:
+            keys.append((f"--{flag}", f"dataset.{meaning[flag]}", list(given[flag])))
+    return keys
+
+
+def _tell(dry: DryRun, recipe: Recipe) -> None:
+    for name, value in dry.data.items():
+        found = ", ".join(f"{key}: {item}" for key, item in value.items()) if isinstance(value, dict) else value
+        click.echo(f"{name}: {found}")
+    device, precision = dry.environment["device name"], dry.environment["precision"]
+    click.echo(f"model: {dry.parameters / 1e6:.2f} million parameters, {precision} on {device}")
+    click.echo("one step: " + ", ".join(f"{name} {value:.4g}" for name, value in dry.scalars.items()))
+    click.echo(f"time: {dry.seconds:.2f} s for this first step, so about {spoken(dry.total_seconds)} for {recipe.run.steps}")
+    click.echo(f"memory: {dry.memory / 2**30:.2f} GiB at most; nothing was written")
+
+
+def spoken(seconds: float) -> str:
+    """A duration in the two units that matter.
+
+    >>> spoken(95), spoken(4000), spoken(200000)
+    ('1 min 35 s', '1 h 6 min', '2 d 7 h')
+    """
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    for (unit, size), (smaller, small) in zip(units, units[1:], strict=False):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} {int(seconds % size // small)} {smaller}"
+    return f"{seconds:.0f} s"
+
+

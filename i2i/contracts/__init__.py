@@ -1,0 +1,40 @@
+"""What a plugin hands over and what it is handed. Importing this package imports no torch."""
+
+from i2i.contracts.dataset import Dataset
+from i2i.contracts.geometry import Geometry, Tiling
+from i2i.contracts.request import Request
+from i2i.contracts.specs import (
+    API_VERSION,
+    DatasetSpec,
+    LossKind,
+    LossSpec,
+    ModelSpec,
+    Options,
+    Role,
+    Spec,
+    TrainerSpec,
+)
+from i2i.contracts.trainer import Losses, Trainer, Turn, Turns, linear_decay
+from i2i.contracts.weights import Weights
+
+__all__ = [
+    "API_VERSION",
+    "Dataset",
+    "DatasetSpec",
+    "Geometry",
+    "LossKind",
+    "LossSpec",
+    "Losses",
+    "ModelSpec",
+    "Options",
+    "Request",
+    "Role",
+    "Spec",
+    "Tiling",
+    "Trainer",
+    "TrainerSpec",
+    "Turn",
+    "Turns",
+    "Weights",
+    "linear_decay",
+]

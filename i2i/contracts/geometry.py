@@ -1,0 +1,34 @@
+"""Which picture sizes a model takes: declared by the model, honoured by the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Tiling = Literal["margin", "statistics", "never"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """The core pads, expands channels and crops by these figures; a model never does."""
+
+    scale: int = 1
+    """Output pixels per input pixel, along each side."""
+    multiple_of: int = 1
+    """Height and width that the network takes are multiples of this."""
+    min_size: int = 1
+    """The smallest height and width that the network takes."""
+    margin: int = 0
+    """How many input pixels away an input can influence an output (half the receptive field)."""
+    channels: int = 3
+    """1 or 3; a one-channel model is given luma and its answer is shown as grey."""
+    tiling: Tiling = "never"
+    """`margin`: tiles with that overlap are exact; `statistics`: a norm looks at the whole picture; `never`."""
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) that a picture of this size has when it reaches the network."""
+
+        def up(size: int) -> int:
+            return -(-max(size, self.min_size) // self.multiple_of) * self.multiple_of
+
+        return up(height), up(width)

@@ -1,0 +1,30 @@
+"""What one call of `translate` or `sample` is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from i2i.contracts.specs import Options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _silent(fraction: float, **scalars: float) -> None:
+    """Nobody asked to hear of progress."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Frozen; grows by defaulted fields."""
+
+    options: Options = field(default_factory=Options)
+    """An instance of the model spec's `translate_options`."""
+    seeds: tuple[int, ...] = ()
+    """One a picture of the batch: all the chance there is in its translation."""
+    mask: Tensor | None = None
+    """(B, 1, H, W) in [0, 1], or None."""
+    report: Callable[..., None] = _silent
+    """`report(fraction, **scalars)`: how far this batch is, in [0, 1]."""

@@ -1,0 +1,104 @@
+"""Specs: what exists, what it can be told and where its code lies, all readable without running that code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+API_VERSION = 1
+"""The newest version of these contracts. Specs grow by defaulted fields only, each growth adds one."""
+
+LossKind = Literal["image", "adversarial", "regulariser"]
+
+
+class Options(BaseModel):
+    """Base of every options class: frozen, unknown keys forbidden.
+
+    Give each field a `description` (with its unit) and its bounds: `i2i show` prints them, validation enforces them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What every kind of spec has."""
+
+    name: str
+    """What a recipe's `use` says."""
+    summary: str
+    """One line for listings."""
+    build: str
+    """`"package.module:Attribute"`, resolved only when something is built."""
+    options: type[Options] = Options
+    paper: str = ""
+    """Authors, title, year."""
+    api_version: int = 1
+    """The oldest `i2i.API_VERSION` that this spec works with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(Spec):
+    """A model. `build(options)` gives an `nn.Module` on the CPU with every network of the scheme; it reads no file.
+
+    The module has `geometry: Geometry` and `translate(images, request) -> images`, both in [0, 1], (B, C, H, W).
+    """
+
+    inference: tuple[str, ...]
+    """The submodules that a weights file holds."""
+    translate_options: type[Options] = Options
+    """What `--set translate.KEY=VALUE` may say; an instance arrives as `Request.options`."""
+    version: int = 1
+    """Of the weights' meaning: raise it when old weights need `migrate`."""
+    migrate: str | None = None
+    """`"module:function"`: `(model options as a dict, from_version) -> model options as a dict` for weights of the past."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSpec(Spec):
+    """A loss. `build(options)` gives a module that returns a 0-dim tensor.
+
+    image: `forward(prediction, target)`; adversarial: `generator(fake_logits, real_logits)` and
+    `discriminator(real_logits, fake_logits)`; regulariser: `forward(discriminator, real, fake)`.
+    """
+
+    kind: LossKind
+    needs_real_logits: bool = False
+    """adversarial: whether `generator` looks at `real_logits`; where it does not, it may be handed None."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A part that a loss plays in a training scheme."""
+
+    kind: LossKind
+    summary: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSpec(Spec):
+    """A training scheme. `build(model, losses, options)` gives a `Trainer`."""
+
+    roles: Mapping[str, Role] = field(default_factory=lambda: MappingProxyType({}))
+    """The losses that a recipe names, by role."""
+    submodules: tuple[str, ...] = ()
+    """What the model must have."""
+    keys: tuple[str, ...] = ()
+    """What a batch must hold."""
+    ema: tuple[str, ...] = ()
+    """The submodules of which the loop keeps an exponential moving average."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSpec(Spec):
+    """A dataset. `build(options)` gives a `Dataset`."""
+
+    keys: tuple[str, ...]
+    """What a batch holds."""
+    cli: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What the command line's folders mean here: `{"src": "source"}` makes `--src DIR` the option `source`."""

@@ -1,0 +1,86 @@
+"""A training scheme: what one step does. The scheme owns the mathematics; the loop owns everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+    from i2i.contracts.specs import Options
+
+Losses = Mapping[str, Any]
+"""Role → loss module, already multiplied by its weight; `losses[role].weight` tells it. An absent optional role: None."""
+
+
+class Turn(Protocol):
+    """The time in which one optimizer's parameters learn."""
+
+    def minimise(self, loss: Tensor | Callable[[], Tensor]) -> None:
+        """Backward → average over ranks → clip → optimizer step at the scheduled learning rate.
+
+        `loss` is a 0-dim tensor, or a function that computes one for optimizers that evaluate several times a step
+        (L-BFGS). With k micro-batches the optimizer steps after the k-th.
+        """
+
+
+class Turns(Protocol):
+    """What a step is handed beside its batch."""
+
+    step: int
+    """Optimizer steps taken so far."""
+
+    def __call__(self, optimizer: str) -> AbstractContextManager[Turn]:
+        """Within this block exactly the parameters of this optimizer learn; all others are frozen."""
+
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """N(0, 1) of this shape; sample i of the global batch gets the same numbers on any number of ranks."""
+
+    def reduce(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks, for schemes that accumulate statistics."""
+
+
+class Trainer:
+    """Base of every scheme. Torch's generators are seeded from (seed, step, micro-batch, rank) before each `step`."""
+
+    def __init__(self, model: nn.Module, losses: Losses, options: Options) -> None:
+        self.model: Any = model
+        self.losses = losses
+        self.options: Any = options
+
+    def optimizers(self) -> Mapping[str, Optimizer]:
+        """Called once, with the model on its device. May be empty."""
+        return {}
+
+    def learning_rate(self, optimizer: str, step: int) -> float:
+        """What the optimizer's own learning rate is multiplied by at this step: absolute, a function of step alone."""
+        return 1.0
+
+    def step(self, batch: dict[str, Tensor], turns: Turns) -> Mapping[str, Tensor]:
+        """One step on a batch in [0, 1]. Returns 0-dim tensors; the loop reads them only when it logs."""
+        raise NotImplementedError
+
+    def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Title → pictures (B, C, H, W) in [0, 1] for the sample grid; EMA weights, no gradient."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What else resume needs (replay pools): tensors, numbers, strings, lists and dicts of them."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+
+
+def linear_decay(step: int, decay_from: int, decay_to: int) -> float:
+    """1 until `decay_from`, falling linearly to 0 at `decay_to` (steps, absolute).
+
+    >>> [linear_decay(step, 100, 200) for step in (0, 100, 150, 200, 300)]
+    [1.0, 1.0, 0.5, 0.0, 0.0]
+    """
+    if step < decay_from:
+        return 1.0
+    return max(0.0, (decay_to - step) / max(1, decay_to - decay_from))

@@ -1,0 +1,116 @@
+"""A weights file: safetensors whose header says everything needed to use it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2i.contracts.specs import API_VERSION
+from i2i.errors import I2IError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HEADER_KEY = "i2i"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Tensors under `submodule.key` and what they mean."""
+
+    recipe: Mapping[str, Any]
+    """The whole recipe that made them, `name` included."""
+    tensors: Mapping[str, Tensor]
+    step: int
+    model_version: int
+    """`ModelSpec.version` of the code that wrote them."""
+    api_version: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Distribution → version."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """What the dataset said of itself."""
+    note: str = ""
+    """On what data they were trained and under which licence they may be used, in words."""
+
+    def header(self) -> dict[str, Any]:
+        """Everything but the tensors and the hash."""
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "tensors"}
+
+    def save(self, path: Path) -> None:
+        """Write the file; the caller makes that safe against a crash."""
+        from safetensors.torch import save_file
+
+        tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in self.tensors.items()}
+        header = self.header()
+        header["sha256"] = _fingerprint(header, tensors)
+        save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+
+    @classmethod
+    def load(cls, path: Path) -> Weights:
+        """Read the file and compare its hash. Raises `I2IError` where it is no weights file or was altered."""
+        from safetensors import SafetensorError, safe_open
+
+        header = read_header(path)
+        try:
+            with safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+        except SafetensorError as error:
+            raise I2IError(f"{path}: not a readable weights file ({error})") from error
+        written = header.pop("sha256", None)
+        if written != _fingerprint(header, tensors):
+            raise I2IError(f"{path}: its contents do not match the hash in its header; the file was altered or damaged")
+        return cls(**{key: value for key, value in header.items() if key in _FIELDS}, tensors=tensors)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The header of a weights file, without its tensors. Raises `I2IError` in one line."""
+    from safetensors import SafetensorError, safe_open
+
+    if path.suffix in {".pth", ".pt", ".ckpt", ".pkl"}:
+        raise I2IError(f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise I2IError(f"{path}: no such weights file") from error
+    except (SafetensorError, OSError) as error:
+        raise I2IError(f"{path}: not a readable weights file ({error})") from error
+    try:
+        header = json.loads(metadata[HEADER_KEY])
+        missing = _FIELDS - set(header)
+    except (KeyError, ValueError, TypeError) as error:
+        raise I2IError(f"{path}: holds tensors but no i2i header that says which model they belong to") from error
+    if missing:
+        raise I2IError(f"{path}: its i2i header lacks {', '.join(sorted(missing))}")
+    if header["api_version"] > API_VERSION:
+        raise I2IError(
+            f"{path}: needs i2i API {header['api_version']}, this i2i offers {API_VERSION}; upgrade with pip install -U i2i"
+        )
+    return header
+
+
+_FIELDS = {item.name for item in fields(Weights)} - {"tensors"}
+
+
+def _fingerprint(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the header without its hash and over all tensors."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(_raw_bytes(tensor))
+    return digest.hexdigest()
+
+
+def _raw_bytes(tensor: Tensor) -> memoryview:
+    import torch
+
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value

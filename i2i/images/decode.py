@@ -1,0 +1,231 @@
+"""Files to pictures: whatever a file holds becomes upright 8-bit sRGB, or a `BrokenPicture` that says why not."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy
+from PIL import ExifTags, Image, ImageCms, ImageColor
+
+from i2i.errors import BrokenPicture, I2IError, UsageError
+from i2i.images.diagnosis import reason_for
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Told by content, not by suffix. Formats that run a program (EPS) or have no signature (TGA) stay out.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_picture(source: Path | str | Image.Image, background: str = "white") -> Image.Image:
+    """Decode a file, or bring a Pillow image into the same form: RGB, 8 bit, sRGB, upright, without metadata.
+
+    The EXIF orientation is applied, 16 bits are scaled to 8, an embedded colour profile is converted to sRGB (one that
+    cannot be used is ignored), transparency is composited over `background` (a Pillow colour: a name, `#rrggbb`), and
+    of an animation the first frame is taken. Values of a floating-point picture count from 0 to the smallest of 1, 255
+    and 65535 whose double holds them all; 32-bit integers count as 16-bit ones and are clipped.
+
+    Raises `BrokenPicture` when the file cannot be decoded, `UsageError` when `background` is no colour.
+    """
+    backdrop = _colour(background)
+    if isinstance(source, Image.Image):
+        with _explaining(Path(getattr(source, "filename", "") or "a picture in memory")):
+            return upright_rgb(source, backdrop)
+    with decoding(Path(source)) as image:
+        return upright_rgb(image, backdrop)
+
+
+def check_header(path: Path) -> tuple[int, int]:
+    """Width and height as displayed, that is after orientation, read from the header alone.
+
+    Raises `BrokenPicture` when the header cannot be read; damage further on stays unseen.
+    """
+    with decoding(path) as image:
+        if image.format == "PNG" and _has_trailing_metadata(path):
+            image.load()
+        return displayed_size(image)
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[Image.Image]:
+    """The opened, not yet decoded file; whatever goes wrong inside the `with` block becomes `BrokenPicture`."""
+    _silence_size_warning()
+    with _explaining(path), Image.open(path, formats=_FORMATS) as image:
+        yield image
+
+
+def displayed_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height after the orientation that the header asks for, without decoding."""
+    width, height = image.size
+    if image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8):  # Pillow turns a TIFF's size, and pixels, itself
+        return height, width
+    return width, height
+
+
+def upright_rgb(image: Image.Image, background: tuple[int, ...] = (255, 255, 255)) -> Image.Image:
+    """A new RGB picture as `open_picture` describes it, from an opened one; what Pillow raises passes through."""
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    upright = image.transpose(turn) if turn is not None else image
+    colour, alpha = _split_alpha(_eight_bits(upright))
+    rgb = _to_srgb(colour, image.info.get("icc_profile"))
+    if alpha is not None:
+        picture = Image.new("RGB", rgb.size, background[:3])
+        picture.paste(rgb, mask=alpha)
+        return picture
+    rgb.info = {}  # a stale profile or orientation would be written out again
+    return rgb
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Pixels as uint8 (C, H, W): three channels, or one for a picture of mode L."""
+    import torch
+
+    plain = image if image.mode in ("L", "RGB") else open_picture(image)
+    pixels = torch.from_numpy(numpy.array(plain))
+    if pixels.ndim == 2:
+        return pixels[None]
+    return pixels.permute(2, 0, 1).contiguous()
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """The picture in a (C, H, W) tensor, C 1 or 3: uint8, or float clipped to [0, 1] and rounded to nearest.
+
+    Raises `I2IError` for another shape.
+    """
+    import torch
+
+    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
+        raise I2IError(f"a picture's tensor is (1, H, W) or (3, H, W), found {tuple(tensor.shape)}")
+    pixels = tensor.detach()
+    if pixels.dtype != torch.uint8:
+        pixels = pixels.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
+    rows = pixels.permute(1, 2, 0).cpu().contiguous().numpy()  # (H, W, C)
+    return Image.fromarray(rows[:, :, 0] if rows.shape[2] == 1 else rows)
+
+
+def _colour(name: str) -> tuple[int, ...]:
+    try:
+        return ImageColor.getrgb(name)
+    except ValueError as problem:
+        raise UsageError(f"background: no such colour: {name!r} (a name such as white, or #rrggbb)") from problem
+
+
+def _silence_size_warning() -> None:
+    """Keep Pillow's warning about 90 to 179 megapixels off the console, unless the user has a filter for it.
+
+    `warnings.catch_warnings` would be the local way, but threads that decode side by side would undo each other's.
+    """
+    if not any(entry[2] is Image.DecompressionBombWarning for entry in warnings.filters):
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except I2IError:
+        raise
+    except Exception as problem:  # Pillow's readers raise a dozen kinds
+        raise BrokenPicture(path, reason_for(path, problem)) from problem
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; damaged EXIF data does not spoil a picture."""
+    try:
+        # PngImageFile.getexif would decode the whole picture first
+        value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _has_trailing_metadata(path: Path) -> bool:
+    """Whether a PNG file holds metadata after its pixels, where an orientation may be (it is allowed there)."""
+    after_pixels = False
+    with path.open("rb") as stream:
+        stream.seek(8)
+        while len(head := stream.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            after_pixels |= kind == b"IDAT"
+            if after_pixels and kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+                return True
+            stream.seek(length + 4, os.SEEK_CUR)
+    return False
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of integers or floats as mode L or LA; any other as it is."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    values = numpy.asarray(image)
+    white = 65535.0
+    if image.mode == "F":
+        values = numpy.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        peak = float(values.max(initial=0.0))
+        white = next((top for top in (1.0, 255.0) if peak <= 2 * top), white)
+    levels = numpy.rint(numpy.clip(values / white, 0, 1) * 255).astype(numpy.uint8)
+    grey = Image.fromarray(levels)
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int):
+        return grey
+    opaque = Image.fromarray(numpy.where(values == transparent, 0, 255).astype(numpy.uint8))
+    return Image.merge("LA", (grey, opaque))
+
+
+def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Colour of mode L, RGB or CMYK, and the alpha channel where there is one."""
+    grey = image.mode in ("1", "L", "LA", "La")
+    if image.has_transparency_data:
+        *colour, alpha = image.convert("LA" if grey else "RGBA").split()
+        return (colour[0] if grey else Image.merge("RGB", colour)), alpha
+    if grey:
+        return image.convert("L"), None
+    return (image if image.mode in ("RGB", "CMYK") else image.convert("RGB")), None
+
+
+def _to_srgb(colour: Image.Image, profile: bytes | None) -> Image.Image:
+    rgb = colour.convert("RGB")  # always a new picture
+    if profile:
+        for picture in (colour, rgb):  # a grey picture may carry an RGB profile
+            transform = _srgb_transform(profile, picture.mode)
+            if transform is not None:
+                return transform.apply(picture)
+    return rgb
+
+
+@functools.lru_cache(maxsize=32)
+def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From the profile's colours to sRGB; None when it is sRGB already, is broken, or is not meant for `mode`."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space.strip() != {"L": "GRAY"}.get(mode, mode):
+            return None
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    if mode == "RGB":  # a probe, since a profile's name proves nothing: sRGB leaves every colour where it is
+        levels = numpy.linspace(0, 255, 9).round().astype(numpy.uint8)
+        probe = numpy.stack(numpy.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
+        moved = numpy.asarray(transform.apply(Image.fromarray(probe))).astype(int) - probe
+        if numpy.abs(moved).max() <= 2:
+            return None
+    return transform

@@ -1,0 +1,79 @@
+"""Why a file could not be decoded, told from what Pillow raised and how the file begins."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+_SIGNATURES = (
+    (rb"\xff\xd8\xff", "a damaged JPEG header"),
+    (rb"\x89PNG", "a damaged PNG header"),
+    (rb"GIF8", "a damaged GIF header"),
+    (rb"RIFF....WEBP", "a damaged WebP header"),
+    (rb"II\*\0|MM\0\*", "a damaged TIFF header"),
+    (rb"BM", "a damaged BMP header"),
+    (rb"P[1-6]\s", "a damaged PPM header"),
+    (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
+    (rb"....ftyp", "a video"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb"%PDF", "PDF"),
+    (rb"PK\x03\x04", "a zip archive"),
+    (rb"version https://git-lfs", "a Git LFS pointer; `git lfs pull` fetches the picture"),
+    (rb"\s*(<\?xml[^>]*>)?\s*(<!--.*?-->\s*)?<svg", "SVG"),
+    (rb"\s*<(!doctype html|html)", "HTML"),
+    (rb"\0*\Z", "nothing but zeros"),
+)
+
+
+def reason_for(path: Path, problem: Exception) -> str:
+    """A few words for a person: what `problem`, raised while `path` was decoded, says about the file."""
+    if isinstance(problem, UnidentifiedImageError):
+        return _unidentified(path)
+    if isinstance(problem, Image.DecompressionBombError):
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        return f"too large: more than {limit:,} pixels (PIL.Image.MAX_IMAGE_PIXELS sets the limit)"
+    if isinstance(problem, MemoryError):
+        return "does not fit into memory"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror.lower()
+    cut_off = isinstance(problem, EOFError) or re.search(r"truncat|\beof\b|not enough", str(problem), re.I)
+    if cut_off or _is_short_webp(path):
+        return "truncated"
+    return f"damaged ({str(problem).strip() or type(problem).__name__})"
+
+
+def _is_short_webp(path: Path) -> bool:
+    """Whether a WebP file ends before the length in its header; Pillow only says "could not create decoder object"."""
+    start = _start(path)
+    if not re.match(rb"RIFF....WEBP", start, re.S):
+        return False
+    return path.stat().st_size < 8 + int.from_bytes(start[4:8], "little")
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(512)
+    except OSError:  # gone meanwhile, or a picture in memory
+        return b"\0?"
+
+
+def _unidentified(path: Path) -> str:
+    start = _start(path)
+    if not start:
+        return "empty file"
+    found = next((name for sign, name in _SIGNATURES if re.match(sign, start, re.S | re.I)), None)
+    if found is None:
+        found = "text" if _is_text(start) else "unknown data"
+    return f"not a picture that Pillow can read (found {found})"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # incremental: a letter may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return not re.search(r"[\0-\x08\x0e-\x1a\x7f]", text)

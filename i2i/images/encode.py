@@ -1,0 +1,83 @@
+"""Pictures to files, each complete or not there at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from i2i.errors import I2IError, UsageError
+from i2i.images.decode import open_picture
+
+_FORMATS = {
+    ".bmp": "BMP",
+    ".gif": "GIF",
+    ".jpeg": "JPEG",
+    ".jpg": "JPEG",
+    ".pbm": "PPM",
+    ".pgm": "PPM",
+    ".png": "PNG",
+    ".ppm": "PPM",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".webp": "WEBP",
+}
+_MODES = {".pbm": "1", ".pgm": "L", ".ppm": "RGB"}  # what Pillow would otherwise take from the picture
+_WITH_ALPHA = ("GIF", "PNG", "TIFF", "WEBP")
+
+
+def write_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
+    """Write `image` to `path` in the format that the suffix names; missing parent folders are made.
+
+    The file appears under its name when it is complete and on the disk; a failure leaves what was there before.
+    `quality`, 1 to 100, is for JPEG (written with full colour resolution, 4:4:4) and WebP. Transparency is kept where
+    the format has it and composited over white elsewhere.
+    Raises `UsageError` for an unknown suffix and `I2IError` when the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise UsageError(f"{path}: no format for the suffix {suffix!r} (one of {', '.join(sorted(_FORMATS))})")
+    picture = _writable(image, suffix)
+    draft = path.parent / f".i2i-{secrets.token_hex(8)}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("xb") as stream:
+                picture.save(stream, format=_FORMATS[suffix], **_settings(_FORMATS[suffix], quality))
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as problem:
+        raise I2IError(f"{path}: cannot be written ({_cause(path, problem)})") from problem
+
+
+def _cause(path: Path, problem: OSError | ValueError) -> str:
+    if isinstance(problem, FileExistsError | NotADirectoryError):
+        return f"{path.parent} is not a folder"
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror.lower()
+    return str(problem)
+
+
+def _writable(image: Image.Image, suffix: str) -> Image.Image:
+    if _FORMATS[suffix] in _WITH_ALPHA and image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        return image.convert("RGBA")
+    bare = not image.has_transparency_data and not {"exif", "icc_profile"} & image.info.keys()
+    plain = image if bare and image.mode in ("L", "RGB") else open_picture(image)
+    return plain.convert(_MODES.get(suffix, plain.mode))
+
+
+def _settings(file_format: str, quality: int) -> dict[str, Any]:
+    if file_format == "JPEG":
+        return {"quality": quality, "subsampling": "4:4:4"}
+    if file_format == "WEBP":
+        return {"quality": quality}
+    if file_format == "PNG":
+        return {"compress_level": 4}
+    return {}

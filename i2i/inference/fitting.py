@@ -1,0 +1,51 @@
+"""Any picture size through a model of any geometry: pad, expand channels, compute, crop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from i2i.contracts import Geometry
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
+    """(3, H, W) → (C, H', W') as the model takes it: luma for one channel, mirrored beyond the right and lower edge."""
+    if geometry.channels == 1:
+        weights = torch.tensor(LUMA, device=picture.device, dtype=picture.dtype)
+        picture = torch.einsum("c,chw->hw", weights, picture)[None]
+    height, width = geometry.padded(*picture.shape[-2:])
+    rows = mirrored(picture.shape[-2], height, picture.device)
+    columns = mirrored(picture.shape[-1], width, picture.device)
+    return picture.index_select(-2, rows).index_select(-1, columns)
+
+
+def restored(output: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
+    """(C, H'·scale, W'·scale) → (3, H·scale, W·scale) in [0, 1], where (H, W) is `size`."""
+    height, width = size[0] * geometry.scale, size[1] * geometry.scale
+    return output[:, :height, :width].float().clamp(0, 1).expand(3, height, width)
+
+
+def mirrored(size: int, wanted: int, device: torch.device) -> Tensor:
+    """Indices 0 … size−1, then back and forth without repeating the edge, `wanted` in all.
+
+    >>> mirrored(3, 8, torch.device("cpu")).tolist()
+    [0, 1, 2, 1, 0, 1, 2, 1]
+    """
+    places = torch.arange(wanted, device=device)
+    if size == 1:
+        return torch.zeros_like(places)
+    period = 2 * (size - 1)
+    places = places % period
+    return torch.minimum(places, period - places)
+
+
+def apply(model: Callable[[Tensor], Tensor], pictures: list[Tensor], geometry: Geometry) -> list[Tensor]:
+    """Pictures (3, H, W) in [0, 1] of one padded size through a model, each back in its own size × scale."""
+    batch = torch.stack([fitted(picture, geometry) for picture in pictures])
+    outputs = model(batch)
+    sizes = [(picture.shape[-2], picture.shape[-1]) for picture in pictures]
+    return [restored(output, size, geometry) for output, size in zip(outputs, sizes, strict=True)]

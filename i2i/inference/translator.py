@@ -1,0 +1,162 @@
+"""A model with its weights, ready to translate pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from i2i.contracts import Geometry, Options, Request, Weights
+from i2i.errors import BrokenPicture, I2IError, UsageError
+from i2i.images.decode import open_picture, to_image, to_tensor
+from i2i.inference.fitting import apply
+from i2i.inference.pipeline import Read, batched, read_ahead
+from i2i.plugins import Catalog, discover, resolve
+from i2i.recipe import Recipe, recipe_from_data, validate_options
+from i2i.training.building import load_inference_model
+from i2i.training.chance import seed_for
+from i2i.training.run_folder import weights_at
+from i2i.training.runtime import Runtime, memory_explained
+
+Picture = TypeVar("Picture", Path, str, Image.Image, Tensor)
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Translated(Generic[Item]):
+    """What became of one item."""
+
+    index: int
+    item: Item
+    picture: Tensor | None
+    """float (3, H·scale, W·scale) in [0, 1], on the CPU; None where the item could not be read."""
+    broken: BrokenPicture | None = None
+
+
+@dataclass(frozen=True)
+class Translator:
+    """Translates single pictures, lists and streams of any length; made by `load`."""
+
+    model: Any
+    recipe: Recipe
+    step: int
+    """Training steps behind the weights."""
+    note: str
+    """On what the weights were trained, under which licence."""
+    runtime: Runtime
+    options: Options
+    background: str = "white"
+
+    @property
+    def geometry(self) -> Geometry:
+        """The model's."""
+        return self.model.geometry
+
+    def with_options(self, **changes: Any) -> Translator:
+        """The same weights with other translate options, such as `direction="target-to-source"`."""
+        data = {**self.options.model_dump(), **changes}
+        return replace(self, options=validate_options(type(self.options), data, "translate."))
+
+    @overload
+    def translate(self, pictures: Picture, batch: int = 1, seed: int = 0) -> Image.Image | Tensor: ...
+    @overload
+    def translate(self, pictures: Iterable[Picture], batch: int = 1, seed: int = 0) -> list[Image.Image | Tensor]: ...
+
+    def translate(self, pictures: Any, batch: int = 1, seed: int = 0) -> Any:
+        """Translate one picture, or many in their order.
+
+        A picture is a path, a PIL image (answered by a PIL image) or a tensor (3, H, W), float in [0, 1] or uint8
+        (answered by a float tensor in [0, 1]). Raises `BrokenPicture` for the first one that cannot be read.
+        """
+        if isinstance(pictures, str | Path | Image.Image) or (isinstance(pictures, Tensor) and pictures.dim() == 3):
+            return self.translate([pictures], batch, seed)[0]
+        answers: dict[int, Any] = {}
+        for done in self.stream(pictures, batch, seed):
+            if done.picture is None:
+                raise done.broken or I2IError(f"picture {done.index} could not be read")
+            answers[done.index] = done.picture if isinstance(done.item, Tensor) else to_image(done.picture)
+        return [answers[index] for index in sorted(answers)]
+
+    def stream(
+        self, items: Iterable[Item], batch: int = 1, seed: int = 0, picture_of: Callable[[Item], Any] = lambda item: item
+    ) -> Iterator[Translated[Item]]:
+        """Translate items as they come; answers are grouped by size, so not always in order. Memory is bounded.
+
+        `picture_of` says which path, PIL image or tensor belongs to an item.
+        """
+        reads = read_ahead(lambda item: self._open(picture_of(item)), items, ahead=2 * batch + 2)
+        for group in batched(reads, self._size_on_device, batch, most=4 * batch):
+            if group[0].picture is None:
+                yield from (Translated(read.index, read.item, None, read.broken) for read in group)
+            else:
+                yield from self._translated(group, seed)
+
+    def _open(self, picture: Path | str | Image.Image | Tensor) -> Tensor:
+        """uint8 or float (3, H, W)."""
+        if not isinstance(picture, Tensor):
+            return to_tensor(open_picture(picture, self.background))
+        if picture.dim() != 3 or picture.shape[0] != 3 or not picture.numel():
+            raise UsageError(f"a picture tensor is (3, H, W), found {tuple(picture.shape)}")
+        return picture
+
+    def _size_on_device(self, read: Read[Any]) -> tuple[int, int] | None:
+        if read.picture is None:
+            return None
+        return self.geometry.padded(read.picture.shape[-2], read.picture.shape[-1])
+
+    def _translated(self, group: Sequence[Read[Any]], seed: int) -> Iterator[Translated[Any]]:
+        seeds = tuple(seed_for("translate", seed, read.index) for read in group)
+        request = Request(options=self.options, seeds=seeds)
+        pictures = [_in_unit_range(read.picture.to(self.runtime.device)) for read in group if read.picture is not None]
+        with torch.no_grad(), self.runtime.autocast(), memory_explained("lower --batch, or translate smaller pictures"):
+            outputs = apply(lambda images: self.model.translate(images, request), pictures, self.geometry)
+        for read, output in zip(group, outputs, strict=True):
+            yield Translated(read.index, read.item, output.cpu())
+
+
+def load(
+    path: Path | str,
+    device: str = "auto",
+    precision: str = "fp32",
+    background: str = "white",
+    catalog: Catalog | None = None,
+    **options: Any,
+) -> Translator:
+    """A translator from a weights file or a run folder.
+
+    `options` are the model's translate options, such as `direction="target-to-source"`; transparent pictures are laid
+    over `background`. Raises `I2IError` where the file is damaged, its plugin is missing or its options are unknown.
+    """
+    source = weights_at(Path(path))
+    weights = Weights.load(source)
+    recipe = recipe_of(weights, catalog or discover(), str(source))
+    spec = recipe.model.entry.value
+    translate_options = validate_options(spec.translate_options, options, "translate.")
+    runtime = Runtime.choose(device, precision)
+    model = load_inference_model(recipe, weights, str(source)).to(runtime.device)
+    return Translator(model, recipe, weights.step, weights.note, runtime, translate_options, background)
+
+
+def recipe_of(weights: Weights, catalog: Catalog, source: str) -> Recipe:
+    """The recipe in a weights file, its model options migrated where they are of an older version."""
+    data = dict(weights.recipe)
+    name = data.get("model", {}).get("use")
+    if name not in catalog.entries["model"]:
+        made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
+        raise I2IError(f"{source}: {catalog.unknown('model', str(name))}; the weights were made by {made_by}")
+    spec = catalog.entries["model"][name].value
+    if weights.model_version > spec.version:
+        text = f"{source}: version {weights.model_version} of model '{name}'; the installed plugin knows {spec.version}"
+        raise I2IError(f"{text}: upgrade {catalog.entries['model'][name].distribution}")
+    if weights.model_version < spec.version and spec.migrate:
+        data["model"] = resolve(spec.migrate)(data["model"], weights.model_version)
+    return recipe_from_data(catalog, data, source)
+
+
+def _in_unit_range(picture: Tensor) -> Tensor:
+    return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()

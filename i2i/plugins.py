@@ -1,0 +1,203 @@
+"""Finds installed plugins, isolates broken ones and makes the Catalog: every name with its spec and where it comes from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.resources.abc import Traversable
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar
+
+import pluggy
+
+from i2i import datasets, hookspecs, losses
+from i2i.contracts import API_VERSION, DatasetSpec, LossSpec, ModelSpec, Spec, TrainerSpec
+from i2i.errors import I2IError, UsageError
+
+Value = TypeVar("Value")
+CORE = "i2i"
+HOOKS: Mapping[str, tuple[str, type]] = MappingProxyType(
+    {
+        "i2i_models": ("model", ModelSpec),
+        "i2i_losses": ("loss", LossSpec),
+        "i2i_trainers": ("trainer", TrainerSpec),
+        "i2i_datasets": ("dataset", DatasetSpec),
+        "i2i_recipes": ("recipe", Traversable),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Value]):
+    """One name: what it stands for and which distribution brought it."""
+
+    name: str
+    kind: str
+    value: Value
+    distribution: str
+    version: str
+
+
+@dataclass(frozen=True)
+class BrokenPlugin:
+    """A distribution that is left out, and why."""
+
+    distribution: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that is installed and healthy, by kind and name; and what is broken."""
+
+    entries: Mapping[str, Mapping[str, Entry[Any]]]
+    broken: tuple[BrokenPlugin, ...] = ()
+
+    def __iter__(self) -> Iterator[Entry[Any]]:
+        for kind, _ in HOOKS.values():
+            yield from self.entries[kind].values()
+
+    def names(self, kind: str) -> list[str]:
+        """All names of a kind, sorted."""
+        return sorted(self.entries[kind])
+
+    def find(self, kind: str, name: str) -> Entry[Any]:
+        """The entry of that name. Raises `UsageError` with the nearest name and the broken plugins."""
+        if name not in self.entries[kind]:
+            raise UsageError(self.unknown(kind, name))
+        return self.entries[kind][name]
+
+    def unknown(self, kind: str, name: str) -> str:
+        """One line: there is no such name, what is near, what is broken."""
+        hint = suggestion(name, self.entries[kind])
+        known = ", ".join(self.names(kind)) or "none installed"
+        text = f"unknown {kind} '{name}'{hint} (known: {known})"
+        if self.broken:
+            text += f"; broken: {', '.join(plugin.distribution for plugin in self.broken)}, see `i2i plugins`"
+        return text
+
+    def versions(self, *entries: Entry[Any]) -> dict[str, str]:
+        """Distribution → version of these entries and of the core."""
+        return {CORE: core_version()} | {entry.distribution: entry.version for entry in entries}
+
+
+@dataclass
+class _Plugin:
+    """A distribution on its way into the catalog."""
+
+    distribution: str
+    version: str
+    module: Any = None
+    entries: list[Entry[Any]] = field(default_factory=list)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` or nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def core_version() -> str:
+    """The version of the installed core."""
+    try:
+        return metadata.version(CORE)
+    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return "0+unknown"
+
+
+def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Catalog:
+    """Load every installed plugin and ask its hooks.
+
+    The core comes first, then distributions named `i2i-…`, then all others, each by name: who comes first keeps a
+    name, the later claimant is broken.
+    """
+    if entry_points is None:
+        entry_points = metadata.entry_points(group=hookspecs.GROUP)
+    manager = pluggy.PluginManager(hookspecs.GROUP)
+    manager.add_hookspecs(hookspecs)
+    entries: dict[str, dict[str, Entry[Any]]] = {kind: {} for kind, _ in HOOKS.values()}
+    broken = []
+    for module in (losses, datasets):
+        _admit(_Plugin(CORE, core_version(), module), manager, entries)
+    for point in sorted(set(entry_points), key=_precedence):
+        plugin = _Plugin(*_provenance(point))
+        try:
+            plugin.module = point.load()
+            _admit(plugin, manager, entries)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may fail in any way at all: none may take the others with it
+            broken.append(BrokenPlugin(plugin.distribution, plugin.version, _reason(error, point)))
+    return Catalog(entries, tuple(broken))
+
+
+def resolve(path: str) -> Any:
+    """What a spec's `"package.module:Attribute"` stands for. Raises `I2IError` that names it."""
+    try:
+        return metadata.EntryPoint("build", path, hookspecs.GROUP).load()
+    except (ImportError, AttributeError) as error:
+        raise I2IError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _precedence(point: metadata.EntryPoint) -> tuple[bool, str, str]:
+    distribution, _ = _provenance(point)
+    return not distribution.startswith("i2i-"), distribution, point.name
+
+
+def _provenance(point: metadata.EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else (point.value, "unknown")
+
+
+def _admit(plugin: _Plugin, manager: pluggy.PluginManager, entries: dict[str, dict[str, Entry[Any]]]) -> None:
+    """Ask all hooks of one plugin; its names enter together or not at all."""
+    try:
+        manager.register(plugin.module)
+        manager.check_pending()
+        for hook, (kind, expected) in HOOKS.items():
+            for value in _answers(manager, hook, plugin.module):
+                plugin.entries.append(_checked(plugin, hook, kind, value, expected))
+        _refuse_duplicates(plugin, entries)
+    except BaseException:
+        if manager.is_registered(plugin.module):
+            manager.unregister(plugin.module)
+        raise
+    for entry in plugin.entries:
+        entries[entry.kind][entry.name] = entry
+
+
+def _answers(manager: pluggy.PluginManager, hook: str, module: Any) -> Iterator[Any]:
+    others = [other for other in manager.get_plugins() if other is not module]
+    for answer in manager.subset_hook_caller(hook, remove_plugins=others)():
+        yield from answer
+
+
+def _checked(plugin: _Plugin, hook: str, kind: str, value: Any, expected: type) -> Entry[Any]:
+    if not isinstance(value, expected):
+        raise TypeError(f"{hook} returned {value!r}, not a {expected.__name__}")
+    if isinstance(value, Spec) and value.api_version > API_VERSION:
+        raise ValueError(f"{kind} '{value.name}' needs i2i API {value.api_version}, this i2i offers {API_VERSION}")
+    name = value.name if isinstance(value, Spec) else value.name.removesuffix(".yaml")
+    return Entry(name, kind, value, plugin.distribution, plugin.version)
+
+
+def _refuse_duplicates(plugin: _Plugin, entries: dict[str, dict[str, Entry[Any]]]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for entry in plugin.entries:
+        owner = entries[entry.kind].get(entry.name)
+        if owner is not None or (entry.kind, entry.name) in seen:
+            first = f"{owner.distribution} {owner.version}" if owner else "itself"
+            raise ValueError(
+                f"{entry.kind} '{entry.name}' of {plugin.distribution} {plugin.version} exists already, from {first}"
+            )
+        seen.add((entry.kind, entry.name))
+
+
+def _reason(error: BaseException, point: metadata.EntryPoint) -> str:
+    if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in str(error):
+        hook = str(error).split("'")[1]
+        return f"{point.value}: unknown hook '{hook}'{suggestion(hook, HOOKS)}"
+    text = " ".join(str(error).split())
+    return f"{point.value}: {text}" if isinstance(error, ValueError) else f"{point.value}: {type(error).__name__}: {text}"

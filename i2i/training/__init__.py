@@ -1,0 +1,1 @@
+"""The one loop: batches in, a self-describing weights file out."""

@@ -1,0 +1,104 @@
+"""Specs and options become objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from i2i.contracts import Dataset, Trainer, Weights
+from i2i.errors import I2IError, UsageError
+from i2i.plugins import resolve
+from i2i.recipe import LossPart, Part, Recipe
+
+
+class WeightedLoss(nn.Module):
+    """A loss in its role: every answer multiplied by the recipe's weight."""
+
+    def __init__(self, loss: nn.Module, weight: float, needs_real_logits: bool) -> None:
+        super().__init__()
+        self.loss: Any = loss
+        self.weight = weight
+        self.needs_real_logits = needs_real_logits
+
+    def forward(self, *inputs: Any) -> Tensor:
+        """As an image loss or a regulariser."""
+        return self.weight * self.loss(*inputs)
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        """As an adversarial loss, the generator's side."""
+        return self.weight * self.loss.generator(fake_logits, real_logits)
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """As an adversarial loss, the discriminator's side. Never weighted: its optimum does not depend on a scale."""
+        return self.loss.discriminator(real_logits, fake_logits)
+
+
+def build(part: Part) -> Any:
+    """The object that a part of a recipe stands for."""
+    return resolve(part.entry.value.build)(part.options)
+
+
+def build_model(recipe: Recipe) -> nn.Module:
+    """The model on the CPU, with initial weights from torch's current seed, after its `prepare`."""
+    model: Any = build(recipe.model)
+    if hasattr(model, "prepare"):
+        model.prepare()
+    return model
+
+
+def build_dataset(recipe: Recipe) -> Dataset:
+    """The dataset, its folders found and their pictures counted."""
+    recipe.require_data()
+    return build(recipe.dataset)
+
+
+def build_trainer(recipe: Recipe, model: nn.Module) -> Trainer:
+    """The training scheme on this model. Raises `UsageError` where the model lacks what the scheme needs."""
+    spec = recipe.trainer.entry.value
+    there = dict(model.named_children())
+    lacking = [name for name in spec.submodules if name not in there]
+    if lacking:
+        raise UsageError(
+            f"trainer '{spec.name}' needs a model with {', '.join(spec.submodules)}; "
+            f"'{recipe.model.entry.name}' has {', '.join(there)}"
+        )
+    losses = {role: part and build_loss(part) for role, part in recipe.losses.items()}
+    return resolve(spec.build)(model, losses, recipe.trainer.options)
+
+
+def build_loss(part: LossPart) -> WeightedLoss:
+    """A loss with its weight."""
+    return WeightedLoss(build(part), part.weight, part.entry.value.needs_real_logits)
+
+
+def start_from(model: nn.Module, weights: Weights, source: str) -> None:
+    """Copy the submodules that a weights file holds into a model that is about to be trained."""
+    state = model.state_dict()
+    for key, tensor in weights.tensors.items():
+        if key not in state or state[key].shape != tensor.shape:
+            there = tuple(state[key].shape) if key in state else "no such tensor"
+            raise I2IError(
+                f"{source}: does not fit this model: {key} is {tuple(tensor.shape)} there, here {there}; "
+                f"its model options: {weights.recipe.get('model')}"
+            )
+    model.load_state_dict(dict(weights.tensors), strict=False)
+
+
+def load_inference_model(recipe: Recipe, weights: Weights, source: str) -> nn.Module:
+    """The model with the submodules that the file holds; the ones it lacks are None."""
+    spec = recipe.model.entry.value
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(recipe)
+    held = {key.split(".")[0] for key in weights.tensors}
+    for name, _ in list(model.named_children()):
+        if name not in held:
+            setattr(model, name, None)
+    if not held & set(spec.inference):
+        raise I2IError(f"{source}: holds none of {', '.join(spec.inference)}, which '{spec.name}' needs")
+    try:
+        model.load_state_dict(dict(weights.tensors))
+    except RuntimeError as error:
+        raise I2IError(f"{source}: does not fit the model '{spec.name}': {' '.join(str(error).split())}") from error
+    return model.eval().requires_grad_(False)

@@ -1,0 +1,93 @@
+"""The loop: one optimizer step of any training scheme, under its precision, its chance and its turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from i2i.contracts import Request, Trainer
+from i2i.recipe import RunOptions
+from i2i.training.batches import MicroBatch
+from i2i.training.chance import seed_torch
+from i2i.training.ema import EMA
+from i2i.training.runtime import Runtime
+from i2i.training.turns import LoopTurns, freeze
+
+
+class Loop:
+    """A trainer in motion: model, optimizers, moving average and the count of steps."""
+
+    def __init__(self, trainer: Trainer, runtime: Runtime, run: RunOptions, ema: tuple[str, ...] = ()) -> None:
+        self.trainer, self.runtime, self.run = trainer, runtime, run
+        self.model = trainer.model.to(runtime.device).train()
+        for loss in filter(None, trainer.losses.values()):
+            freeze(loss.to(runtime.device))
+        self.optimizers = dict(trainer.optimizers())
+        self.turns = LoopTurns(trainer, self.optimizers, runtime, run.seed, run.accumulate, run.clip)
+        self.ema = EMA(self.model, ema, run.ema)
+        self.step = 0
+
+    def advance(self, batch: Sequence[MicroBatch]) -> Mapping[str, Tensor]:
+        """One optimizer step on all micro-batches; the scalars of the last one."""
+        scalars: Mapping[str, Tensor] = {}
+        for part, micro_batch in enumerate(batch):
+            seed_torch("step", self.run.seed, self.step, part, self.runtime.rank)
+            self.turns.begin(self.step, part, micro_batch.first_sample, micro_batch.samples)
+            with self.runtime.autocast():
+                scalars = self.trainer.step(micro_batch.tensors, self.turns)
+        self.turns.finish()
+        self.ema.update(self.step)
+        self.step += 1
+        return scalars
+
+    def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The trainer's pictures of a batch, as the weights file would make them; trains nothing."""
+        self.model.eval()
+        try:
+            with torch.no_grad(), self.runtime.autocast(), self.ema.swapped_in():
+                return {title: pictures.float().cpu() for title, pictures in self.trainer.preview(batch).items()}
+        finally:
+            self.model.train()
+
+    def inference_tensors(self, submodules: Sequence[str]) -> dict[str, Tensor]:
+        """What a weights file holds: these submodules, averaged where averaging is on."""
+        prefixes = tuple(f"{name}." for name in submodules)
+        with self.ema.swapped_in():
+            state = self.model.state_dict()
+            return {key: value.detach().cpu().clone() for key, value in state.items() if key.startswith(prefixes)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "step": self.step,
+            "model": dict(self.model.state_dict()),
+            "ema": self.ema.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "trainer": self.trainer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was taken."""
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.ema.load_state_dict(state["ema"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        self.trainer.load_state_dict(state["trainer"])
+
+    @classmethod
+    def optimise(
+        cls, trainer: Trainer, batch: dict[str, Tensor], steps: int, request: Request | None = None, seed: int = 0
+    ) -> None:
+        """The same loop on one batch, without a run folder: for models that translate by optimising."""
+        first = next(iter(batch.values()))
+        runtime = Runtime(first.device, "fp32")
+        with torch.enable_grad():
+            loop = cls(trainer, runtime, RunOptions(steps=steps, batch=len(first), seed=seed))
+            for step in range(steps):
+                scalars = loop.advance([MicroBatch(0, batch)])
+                if request is not None:
+                    request.report((step + 1) / steps, **{name: float(value) for name, value in scalars.items()})

@@ -1,0 +1,117 @@
+"""A run folder: recipe, environment, metrics, samples and checkpoints of one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from i2i.errors import I2IError, UsageError
+from i2i.recipe import Recipe
+from i2i.training.checkpoints import WEIGHTS, checkpoint_step, newest_checkpoint
+
+RECIPE, ENVIRONMENT, METRICS = "recipe.yaml", "environment.json", "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run writes."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, recipe: Recipe, environment: Mapping[str, Any]) -> RunFolder:
+        """A new run folder. Raises `UsageError` where something lies there already, `I2IError` where none can be made."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            hint = f"go on with --resume {path}, or " if (path / RECIPE).exists() else ""
+            raise UsageError(f"{path}: exists and is not empty; {hint}choose another --out")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            cls(path).write_recipe(recipe)
+            (path / ENVIRONMENT).write_text(json.dumps(environment, indent=2, default=str) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise I2IError(f"{path}: the run folder cannot be written: {error.strerror}") from error
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run folder. Raises `UsageError` where it is none."""
+        if not (path / RECIPE).is_file():
+            raise UsageError(f"{path}: not a run folder (no {RECIPE} in it)")
+        return cls(path)
+
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe as it was resolved."""
+        return self.path / RECIPE
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe, complete or not at all."""
+        draft = self.path / f".{RECIPE}"
+        draft.write_text(as_yaml(recipe), encoding="utf-8")
+        draft.replace(self.recipe_file)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def newest_weights(self) -> Path:
+        """The weights file of the newest intact checkpoint. Raises `I2IError` where there is none yet."""
+        checkpoint = newest_checkpoint(self.checkpoints)
+        if checkpoint is None:
+            raise I2IError(f"{self.path}: holds no intact checkpoint yet")
+        return checkpoint / WEIGHTS
+
+    def log(self, step: int, scalars: Mapping[str, float]) -> None:
+        """One line of metrics."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **scalars}) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics of steps that will be taken again."""
+        file = self.path / METRICS
+        if file.exists():
+            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+            file.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+
+    def sample_path(self, step: int) -> Path:
+        """Where the sample grid of a step goes."""
+        return self.path / "samples" / f"step-{step:07d}.png"
+
+
+def as_yaml(recipe: Recipe) -> str:
+    """A recipe with every option, as `i2i fit --config` takes it."""
+    return yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+
+
+def newest_finished_run(runs: Path, recipe_name: str) -> Path | None:
+    """The newest run of this recipe under `runs` that reached its last step."""
+    found = []
+    for path in runs.glob(f"*/{RECIPE}"):
+        try:
+            recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+            checkpoint = newest_checkpoint(path.parent / "checkpoints")
+            if recipe["name"] == recipe_name and checkpoint and checkpoint_step(checkpoint) >= recipe["run"]["steps"]:
+                found.append((checkpoint.stat().st_mtime, path.parent))
+        except (OSError, yaml.YAMLError, KeyError, TypeError):
+            continue  # somebody else's folder
+    return max(found)[1] if found else None
+
+
+def weights_at(path: Path) -> Path:
+    """A weights file itself, or the newest of a run folder."""
+    return RunFolder.open(path).newest_weights() if path.is_dir() else path
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # half a line, from a run that was killed while it wrote
+        return 2**62
+
+

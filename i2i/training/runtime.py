@@ -1,0 +1,105 @@
+"""Where and in what precision to compute, and what to say when memory ends."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+
+from i2i.errors import I2IError, UsageError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A device and the precision of the networks' arithmetic; parameters are always float32."""
+
+    device: torch.device
+    precision: str
+    """`fp32` or `bf16`."""
+    rank: int = 0
+    ranks: int = 1
+
+    @classmethod
+    def choose(cls, device: str = "auto", precision: str = "auto") -> Runtime:
+        """The best device there is, or the one named. Raises `UsageError` where it is not there."""
+        chosen = torch.device(_device(device))
+        if precision == "auto":
+            precision = "bf16" if has_bf16(chosen) else "fp32"
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank, ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
+        return cls(chosen, precision, rank, ranks)
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Reduced precision for the forward computation, where chosen."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def describe(self) -> dict[str, object]:
+        """What a bit-identical repetition needs to be the same."""
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.processor()
+        return {
+            "device": self.device.type,
+            "device name": name or platform.machine(),
+            "precision": self.precision,
+            "ranks": self.ranks,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        }
+
+    def memory(self) -> int:
+        """The most memory that was in use, in bytes: the device's, or the process's on the CPU."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return _peak_resident_bytes()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 by itself rather than by emulation."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
+    return False
+
+
+@contextmanager
+def memory_explained(advice: str) -> Iterator[None]:
+    """Turn an out-of-memory error of any device into one line that says what to lower."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise I2IError(f"out of memory; {advice}") from error
+    except RuntimeError as error:
+        if "can't allocate memory" in str(error) or "out of memory" in str(error):
+            raise I2IError(f"out of memory; {advice}") from error
+        raise
+
+
+def _device(name: str) -> str:
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return next(device for device, there in available.items() if there)
+    if not available.get(name, False):
+        there = ", ".join(device for device, found in available.items() if found)
+        raise UsageError(f"device '{name}' is not available to torch {torch.__version__} here (available: {there})")
+    return name
+
+
+def _peak_resident_bytes() -> int:
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

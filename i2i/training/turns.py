@@ -1,0 +1,174 @@
+"""Turns: whose parameters learn now, and how a loss becomes an optimizer step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from i2i.contracts import Trainer
+from i2i.errors import I2IError
+from i2i.training.chance import generator_for
+from i2i.training.runtime import Runtime
+
+
+class LoopTurns:
+    """The loop's side of `i2i.Turns`."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        optimizers: Mapping[str, Optimizer],
+        runtime: Runtime,
+        seed: int = 0,
+        micro_batches: int = 1,
+        clip: float | None = None,
+    ) -> None:
+        self.step = 0
+        self.trainer, self.optimizers, self.runtime = trainer, optimizers, runtime
+        self.seed, self.micro_batches, self.clip = seed, micro_batches, clip
+        self.parameters = {name: _parameters(optimizer) for name, optimizer in optimizers.items()}
+        self.minimised: set[str] = set()  # in this micro-batch
+        self.awaiting: set[str] = set()  # optimizers that step after the last micro-batch
+        self._place = (0, 0, 0)  # first sample's global index, samples, micro-batch
+        self._draws = 0
+        freeze(trainer.model)
+        for optimizer in optimizers.values():
+            for group in optimizer.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+
+    def begin(self, step: int, micro_batch: int, first_sample: int, samples: int) -> None:
+        """The next call of `Trainer.step` is about these samples of the global batch."""
+        self.step = step
+        self._place = (first_sample, samples, micro_batch)
+        self._draws = 0
+        self.minimised.clear()
+
+    @contextmanager
+    def __call__(self, optimizer: str) -> Iterator[LoopTurn]:
+        """Within this block exactly the parameters of this optimizer learn."""
+        if optimizer not in self.optimizers:
+            known = ", ".join(self.optimizers) or "none"
+            raise I2IError(f"turn '{optimizer}': the trainer has no such optimizer (it has: {known})")
+        for parameter in self.parameters[optimizer]:
+            parameter.requires_grad_(True)
+        try:
+            yield LoopTurn(self, optimizer)
+        finally:
+            for parameter in self.parameters[optimizer]:
+                parameter.requires_grad_(False)
+            torch.clear_autocast_cache()  # it holds weights of before the step, and with their graph
+
+    def noise(self, shape: Sequence[int]) -> Tensor:
+        """N(0, 1); sample i of the global batch is a function of (seed, step, draw, i) alone."""
+        first, samples, _ = self._place
+        if shape[0] != samples:
+            raise I2IError(f"noise({tuple(shape)}): the first size must be the batch's, {samples}")
+        self._draws += 1
+        device = self.runtime.device
+        rows = []
+        for sample in range(first, first + samples):
+            generator = generator_for(torch.device("cpu"), "noise", self.seed, self.step, self._draws, sample)
+            rows.append(torch.randn(tuple(shape[1:]), generator=generator))
+        return torch.stack(rows).to(device)
+
+    def reduce(self, tensor: Tensor) -> Tensor:
+        """The sum over all ranks."""
+        if self.runtime.ranks > 1:
+            tensor = tensor.clone()
+            torch.distributed.all_reduce(tensor)
+        return tensor
+
+    def finish(self) -> None:
+        """After the last micro-batch: the optimizers that were waiting step together."""
+        for name in self.optimizers:
+            if name in self.awaiting:
+                self.apply(name)
+        self.awaiting.clear()
+
+    def apply(self, name: str, closure: Callable[[], float] | None = None) -> None:
+        """One step of an optimizer at its scheduled learning rate; clears its gradients."""
+        factor = self.trainer.learning_rate(name, self.step)
+        for group in self.optimizers[name].param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        if closure is None:
+            self.gather(name)
+            self.optimizers[name].step()
+        else:
+            self.optimizers[name].step(closure)
+        self.optimizers[name].zero_grad(set_to_none=True)
+
+    def gather(self, name: str) -> None:
+        """Average the gradients over ranks in one transfer, then clip; a missing gradient counts as zero."""
+        parameters = self.parameters[name]
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        if self.runtime.ranks > 1:
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+            torch.distributed.all_reduce(flat)
+            flat /= self.runtime.ranks
+            for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+                gradient.copy_(mean.view_as(gradient))
+        if self.clip is not None:
+            clip_grad_norm_(parameters, self.clip)
+
+
+class LoopTurn:
+    """The loop's side of `i2i.Turn`."""
+
+    def __init__(self, turns: LoopTurns, name: str) -> None:
+        self.turns, self.name = turns, name
+
+    def minimise(self, loss: Tensor | Callable[[], Tensor]) -> None:
+        """Backward, and the optimizer's step once all micro-batches were seen."""
+        turns = self.turns
+        if not isinstance(loss, Tensor):
+            return self._minimise_closure(loss)
+        if turns.micro_batches > 1 and self.name in turns.minimised:
+            raise I2IError(
+                f"turn '{self.name}' minimises twice in one step, which micro-batches cannot do: set run.accumulate=1"
+            )
+        turns.minimised.add(self.name)
+        self._backward(loss / turns.micro_batches if turns.micro_batches > 1 else loss)
+        if turns.micro_batches > 1:
+            turns.awaiting.add(self.name)
+        else:
+            turns.apply(self.name)
+            torch.clear_autocast_cache()
+
+    def _minimise_closure(self, closure: Callable[[], Tensor]) -> None:
+        turns = self.turns
+        if turns.micro_batches > 1:
+            raise I2IError(f"turn '{self.name}' evaluates its loss several times a step: set run.accumulate=1")
+
+        def evaluate() -> float:
+            turns.optimizers[self.name].zero_grad(set_to_none=True)
+            with torch.enable_grad():
+                loss = closure()
+                self._backward(loss)
+            turns.gather(self.name)
+            torch.clear_autocast_cache()
+            return float(loss.detach())
+
+        turns.apply(self.name, evaluate)
+
+    def _backward(self, loss: Tensor) -> None:
+        if loss.dim():
+            raise I2IError(f"turn '{self.name}': minimise takes a 0-dim loss, found shape {tuple(loss.shape)}")
+        with torch.autocast(self.turns.runtime.device.type, enabled=False):
+            loss.backward()
+
+
+def freeze(module: nn.Module) -> None:
+    """No parameter learns outside its turn."""
+    module.requires_grad_(False)
+
+
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

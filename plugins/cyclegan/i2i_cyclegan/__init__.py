@@ -1,0 +1,93 @@
+"""Unpaired image-to-image translation (Zhu et al. 2017) for i2i."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Literal
+
+from pydantic import Field
+
+from i2i import ModelSpec, Options, Role, TrainerSpec, hookimpl
+
+PAPER = "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, 2017"
+
+
+class ModelOptions(Options):
+    """The two generators and the two discriminators."""
+
+    generator: Literal["resnet-3", "resnet-6", "resnet-9", "unet-128", "unet-256"] = Field(
+        "resnet-9", description="kind of generator, and how many residual blocks or which side in pixels"
+    )
+    width: int = Field(64, ge=1, description="channels of a generator's first layer")
+    upsampling: Literal["transposed", "resize"] = Field(
+        "transposed", description="transposed convolution as published, or resize and convolve against checkerboards"
+    )
+    discriminator_width: int = Field(64, ge=1, description="channels of a discriminator's first layer")
+    discriminator_layers: int = Field(
+        3, ge=1, le=5, description="strided layers of a discriminator; 3 judge patches of 70×70 pixels"
+    )
+
+
+class TranslateOptions(Options):
+    """What a translation can be told."""
+
+    direction: Literal["source-to-target", "target-to-source"] = Field(
+        "source-to-target", description="which way to translate"
+    )
+
+
+class TrainerOptions(Options):
+    """Section 4 and appendix 7.1 of the paper."""
+
+    learning_rate: float = Field(2e-4, gt=0, description="of Adam, for generators and discriminators")
+    beta1: float = Field(0.5, ge=0, lt=1, description="of Adam: decay of the mean gradient")
+    beta2: float = Field(0.999, ge=0, lt=1, description="of Adam: decay of the mean squared gradient")
+    decay_from: int = Field(100_000, ge=0, description="step from which the learning rate falls linearly")
+    decay_to: int = Field(200_000, ge=1, description="step at which the learning rate is 0")
+    replay: int = Field(50, ge=0, description="generated pictures a discriminator is shown again; 0: only the newest")
+
+
+@hookimpl
+def i2i_models() -> Iterable[ModelSpec]:
+    """Both directions in one model."""
+    return (
+        ModelSpec(
+            name="cyclegan",
+            summary="two generators and two patch discriminators; translates either way",
+            paper=PAPER,
+            options=ModelOptions,
+            translate_options=TranslateOptions,
+            inference=("to_target", "to_source"),
+            build="i2i_cyclegan.model:CycleGAN",
+        ),
+    )
+
+
+@hookimpl
+def i2i_trainers() -> Iterable[TrainerSpec]:
+    """The scheme of the paper's equation 3 with the identity loss of section 5.2."""
+    return (
+        TrainerSpec(
+            name="cyclegan",
+            summary="adversarial, cycle and identity losses on unpaired pictures",
+            paper=PAPER,
+            options=TrainerOptions,
+            roles={
+                "adversarial": Role("adversarial", "makes translations look like the other domain"),
+                "cycle": Role("image", "there and back again gives the same picture"),
+                "identity": Role("image", "a picture of the wanted domain stays as it is", optional=True),
+            },
+            submodules=("to_target", "to_source", "judge_target", "judge_source"),
+            keys=("source", "target"),
+            ema=("to_target", "to_source"),
+            build="i2i_cyclegan.trainer:CycleGANTrainer",
+        ),
+    )
+
+
+@hookimpl
+def i2i_recipes() -> Iterable[Traversable]:
+    """`cyclegan`, `cyclegan-light`, `cyclegan-digits`."""
+    return sorted((files(__name__) / "recipes").iterdir(), key=lambda file: file.name)

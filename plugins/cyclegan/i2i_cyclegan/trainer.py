@@ -1,0 +1,108 @@
+"""The training scheme of Zhu et al. 2017."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Adam
+
+from i2i import Trainer, Turns, linear_decay
+from i2i_cyclegan.replay import ReplayPool
+
+SIGNED_RANGE = 2.0
+"""The paper weighs differences of pictures in [-1, 1]; ours, in [0, 1], are half as large."""
+
+
+class CycleGANTrainer(Trainer):
+    """G and F minimise equation 3 plus the identity loss of section 5.2; then D_Y and D_X learn."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.shown_targets = ReplayPool(self.options.replay)
+        self.shown_sources = ReplayPool(self.options.replay)
+
+    def optimizers(self) -> Mapping[str, Adam]:
+        """One Adam for both generators, one for both discriminators."""
+        model, options = self.model, self.options
+        generators = chain(model.to_target.parameters(), model.to_source.parameters())
+        discriminators = chain(model.judge_target.parameters(), model.judge_source.parameters())
+        betas = (options.beta1, options.beta2)
+        return {
+            "generators": Adam(generators, options.learning_rate, betas),
+            "discriminators": Adam(discriminators, options.learning_rate, betas),
+        }
+
+    def learning_rate(self, optimizer: str, step: int) -> float:
+        """Constant, then linearly to zero (appendix 7.1)."""
+        return linear_decay(step, self.options.decay_from, self.options.decay_to)
+
+    def step(self, batch: dict[str, Tensor], turns: Turns) -> Mapping[str, Tensor]:
+        """`source` and `target`: (B, 3, H, W) in [0, 1], unpaired."""
+        model, source, target = self.model, batch["source"], batch["target"]
+
+        with turns("generators") as turn:
+            fake_target, fake_source = model.to_target(source), model.to_source(target)
+            adversarial = self._fools(model.judge_target, fake_target, target)
+            adversarial = adversarial + self._fools(model.judge_source, fake_source, source)
+            cycle = self._differs("cycle", model.to_source(fake_target), source)
+            cycle = cycle + self._differs("cycle", model.to_target(fake_source), target)
+            identity = self._identity(source, target)
+            turn.minimise(adversarial + cycle + identity)
+
+        with turns("discriminators") as turn:
+            judged_target = self._judges(model.judge_target, target, self.shown_targets.exchange(fake_target.detach()))
+            judged_source = self._judges(model.judge_source, source, self.shown_sources.exchange(fake_source.detach()))
+            turn.minimise(judged_target + judged_source)
+
+        return {
+            "adversarial": adversarial.detach(),
+            "cycle": cycle.detach(),
+            "identity": identity.detach(),
+            "discriminator_target": judged_target.detach(),
+            "discriminator_source": judged_source.detach(),
+        }
+
+    def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Both directions, and the way back."""
+        source, target = batch["source"], batch["target"]
+        as_target, as_source = self.model.to_target(source), self.model.to_source(target)
+        return {
+            "source": source,
+            "as target": as_target,
+            "and back": self.model.to_source(as_target),
+            "target": target,
+            "as source": as_source,
+            "and back again": self.model.to_target(as_source),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both replay pools."""
+        return {"shown_targets": self.shown_targets.pictures, "shown_sources": self.shown_sources.pictures}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Both replay pools."""
+        self.shown_targets.pictures = state["shown_targets"]
+        self.shown_sources.pictures = state["shown_sources"]
+
+    def _fools(self, judge: Any, fake: Tensor, real: Tensor) -> Tensor:
+        """A generator's side of equation 1."""
+        adversarial = self.losses["adversarial"]
+        return adversarial.generator(judge(fake), judge(real) if adversarial.needs_real_logits else None)
+
+    def _judges(self, judge: Any, real: Tensor, fake: Tensor) -> Tensor:
+        """A discriminator's side of equation 1, halved so that it learns more slowly (appendix 7.1)."""
+        return 0.5 * self.losses["adversarial"].discriminator(judge(real), judge(fake))
+
+    def _differs(self, role: str, picture: Tensor, wanted: Tensor) -> Tensor:
+        return SIGNED_RANGE * self.losses[role](picture, wanted)
+
+    def _identity(self, source: Tensor, target: Tensor) -> Tensor:
+        """Each generator leaves pictures of its own range alone (section 5.2, L_identity)."""
+        if not self.losses["identity"] or not self.losses["identity"].weight:
+            return torch.zeros((), device=source.device)
+        to_target = self._differs("identity", self.model.to_target(target), target)
+        return to_target + self._differs("identity", self.model.to_source(source), source)
