@@ -1,0 +1,1 @@
+"""Files ⇄ pictures ⇄ tensors: decoding, encoding, folders, sheets."""

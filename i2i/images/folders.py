@@ -51,6 +51,8 @@ def _walk(root: Path, exclude: Path | None) -> Iterator[Path]:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
+            if entry.is_symlink() and not (folder / entry.name).exists():  # it leads nowhere, or to itself
+                continue
             if entry.is_dir():
                 (links if entry.is_symlink() else folders).append(folder / entry.name)
             elif Path(entry.name).suffix.lower() in PICTURE_SUFFIXES and entry.is_file():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from i2i.errors import BrokenPicture
-from i2i.images.decode import decoding, displayed_size, upright_rgb
+from i2i.images.decode import decoding, upright_rgb
 
 _CHUNK = 1024  # files handed to the threads at a time
 
@@ -59,11 +59,10 @@ def survey(paths: Sequence[Path], threads: int = 8) -> Survey:
 def _look_at(path: Path) -> _Traits | BrokenPicture:
     try:
         with decoding(path) as image:
-            traits = _Traits(displayed_size(image), image.mode, image.format or "unknown")
-            upright = upright_rgb(image)
+            mode, file_format = image.mode, image.format or "unknown"
+            return _Traits(upright_rgb(image).size, mode, file_format)
     except BrokenPicture as broken:
-        return broken.with_traceback(None)  # its frames would keep the pixels alive
-    return traits._replace(size=upright.size)
+        return BrokenPicture(broken.path, broken.reason)  # without the frames, which would keep the pixels alive
 
 
 def _duplicates(paths: Sequence[Path], pool: ThreadPoolExecutor) -> list[tuple[Path, ...]]:
