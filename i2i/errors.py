@@ -1,4 +1,4 @@
-"""What can go wrong in a way that a user can mend: every message says what, where, what was found and what would work."""
+"""What a user can mend: every message says what, where, what was found and what would work."""
 
 from __future__ import annotations
 

@@ -1,12 +1,14 @@
-"""Finds installed plugins, isolates broken ones and makes the Catalog: every name with its spec and where it comes from."""
+"""Finds installed plugins, isolates broken ones and makes the Catalog: every name, its spec and where it comes from."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.resources.abc import Traversable
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -138,17 +140,20 @@ def resolve(path: str) -> Any:
     """What a spec's `"package.module:Attribute"` stands for. Raises `I2IError` that names it."""
     try:
         return metadata.EntryPoint("build", path, hookspecs.GROUP).load()
-    except (ImportError, AttributeError) as error:
-        raise I2IError(f"{path}: cannot be imported: {type(error).__name__}: {error}") from error
+    except Exception as error:  # whatever a plugin's module does when it is imported
+        raise I2IError(f"{path}: cannot be imported: {type(error).__name__}: {_one_line(error)}") from error
 
 
 def _precedence(point: metadata.EntryPoint) -> tuple[bool, str, str]:
-    distribution, _ = _provenance(point)
+    distribution = re.sub("[-_.]+", "-", _provenance(point)[0]).lower()  # as package indexes compare names
     return not distribution.startswith("i2i-"), distribution, point.name
 
 
 def _provenance(point: metadata.EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else (point.value, "unknown")
+    """Distribution and version; an installation cut short may lack either."""
+    found = point.dist.metadata if point.dist else None
+    name = found["Name"] if found and "Name" in found else point.value
+    return name, found["Version"] if found and "Version" in found else "unknown"
 
 
 def _admit(plugin: _Plugin, manager: pluggy.PluginManager, entries: dict[str, dict[str, Entry[Any]]]) -> None:
@@ -156,8 +161,10 @@ def _admit(plugin: _Plugin, manager: pluggy.PluginManager, entries: dict[str, di
     try:
         manager.register(plugin.module)
         manager.check_pending()
+        if not manager.get_hookcallers(plugin.module):
+            raise ValueError("answers no hook; mark its functions with i2i.hookimpl")
         for hook, (kind, expected) in HOOKS.items():
-            for value in _answers(manager, hook, plugin.module):
+            for value in _answer(manager, hook, plugin.module):
                 plugin.entries.append(_checked(plugin, hook, kind, value, expected))
         _refuse_duplicates(plugin, entries)
     except BaseException:
@@ -168,15 +175,23 @@ def _admit(plugin: _Plugin, manager: pluggy.PluginManager, entries: dict[str, di
         entries[entry.kind][entry.name] = entry
 
 
-def _answers(manager: pluggy.PluginManager, hook: str, module: Any) -> Iterator[Any]:
+def _answer(manager: pluggy.PluginManager, hook: str, module: Any) -> list[Any]:
+    """What this plugin alone returns from a hook; nothing where it does not implement it."""
     others = [other for other in manager.get_plugins() if other is not module]
-    for answer in manager.subset_hook_caller(hook, remove_plugins=others)():
-        yield from answer
+    caller = manager.subset_hook_caller(hook, remove_plugins=others)
+    try:
+        answers = caller()
+        values = list(chain.from_iterable(answers))
+    except Exception as error:
+        raise ValueError(f"{hook} failed: {type(error).__name__}: {_one_line(error)}") from error
+    if len(answers) < len(caller.get_hookimpls()):  # pluggy drops what is None
+        raise ValueError(f"{hook} returned None, not an iterable of {HOOKS[hook][1].__name__}")
+    return values
 
 
-def _checked(plugin: _Plugin, hook: str, kind: str, value: Any, expected: type) -> Entry[Any]:
+def _checked(plugin: _Plugin, hook: str, kind: str, value: Any, expected: Any) -> Entry[Any]:
     if not isinstance(value, expected):
-        raise TypeError(f"{hook} returned {value!r}, not a {expected.__name__}")
+        raise ValueError(f"{hook} returned {value!r} among its values, which is no {expected.__name__}")
     if isinstance(value, Spec) and value.api_version > API_VERSION:
         raise ValueError(f"{kind} '{value.name}' needs i2i API {value.api_version}, this i2i offers {API_VERSION}")
     name = value.name if isinstance(value, Spec) else value.name.removesuffix(".yaml")
@@ -199,5 +214,10 @@ def _reason(error: BaseException, point: metadata.EntryPoint) -> str:
     if isinstance(error, pluggy.PluginValidationError) and "unknown hook" in str(error):
         hook = str(error).split("'")[1]
         return f"{point.value}: unknown hook '{hook}'{suggestion(hook, HOOKS)}"
-    text = " ".join(str(error).split())
-    return f"{point.value}: {text}" if isinstance(error, ValueError) else f"{point.value}: {type(error).__name__}: {text}"
+    text = _one_line(error)
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return f"{point.value}: {kind}{text}"
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or "no explanation"

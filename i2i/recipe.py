@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import yaml
@@ -15,7 +18,13 @@ from i2i.contracts import Options, Role
 from i2i.errors import RecipeError, UsageError
 from i2i.plugins import Catalog, Entry, suggestion
 
-SECTIONS = ("name", "base", "weights", "model", "dataset", "losses", "trainer", "run")
+SECTIONS = ("name", "model", "dataset", "losses", "trainer", "run")
+MISPLACED: Mapping[str, str] = MappingProxyType(
+    {
+        "base": "only a recipe file names what it is based on",
+        "weights": "only a recipe inside a package ships weights",
+    }
+)
 Keys = tuple[str, ...]
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -42,7 +51,7 @@ class RunOptions(Options):
     @model_validator(mode="after")
     def _micro_batches_are_equal(self) -> RunOptions:
         if self.batch % self.accumulate:
-            raise ValueError(f"batch {self.batch} does not divide into accumulate {self.accumulate} equal micro-batches")
+            raise ValueError(f"batch {self.batch} does not divide into accumulate = {self.accumulate} equal parts")
         return self
 
 
@@ -124,10 +133,12 @@ def load_recipe(
     if config is not None:
         text = _read(config)
         data = _mapping(text, str(config))
-        base = name or data.get("base")
-        if base is not None:
-            draft.overlay_named(str(base))
-        draft.overlay(str(config), {key: value for key, value in data.items() if key != "base"})
+        base = data.pop("base", None)
+        if name is not None and base not in (None, name):
+            raise UsageError(f"{config}: based on recipe '{base}', asked for '{name}'; drop its `base` or --plugin")
+        if base is not None or name is not None:
+            draft.overlay_named(str(base or name), f"{config}: base: " if base else "")
+        draft.overlay(str(config), data)
         name = name or config.stem
     elif name is not None:
         draft.overlay_named(name)
@@ -135,7 +146,7 @@ def load_recipe(
         raise UsageError("say which recipe: --plugin NAME or --config FILE (`i2i plugins` lists the names)")
     for text in overrides:
         key, found, value = text.partition("=")
-        if not found or not key:
+        if not found or not all(key.strip().split(".")):
             raise UsageError(f"--set {text}: expected KEY=VALUE, such as --set run.batch=4")
         draft.set("--set", key.strip(), _value(text, value))
     for label, key, value in extra:
@@ -175,7 +186,7 @@ def translate_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         key, found, value = text.partition("=")
         prefix, _, option = key.strip().partition(".")
         if prefix != "translate" or not option or not found:
-            raise UsageError(f"--set {text}: trained weights carry their own recipe; only translate.KEY=VALUE can be set")
+            raise UsageError(f"--set {text}: weights carry their own recipe; only translate.KEY=VALUE can be set")
         data[option] = _value(text, value)
     return data
 
@@ -190,16 +201,18 @@ class _Draft:
     problems: list[str] = field(default_factory=list)
     weights: Path | None = None
 
-    def overlay_named(self, name: str, inheriting: tuple[str, ...] = ()) -> None:
+    def overlay_named(self, name: str, asked_by: str = "", inheriting: tuple[str, ...] = ()) -> None:
         """Lay an installed recipe and everything that it is based on over the tree."""
         if name in inheriting:
             raise RecipeError([f"recipe '{name}': based on itself ({' → '.join((*inheriting, name))})"])
+        if name not in self.catalog.entries["recipe"]:
+            raise UsageError(asked_by + self.catalog.unknown("recipe", name))
         file = self.catalog.find("recipe", name).value
-        data = _mapping(file.read_text(encoding="utf-8"), file.name)
+        data = _mapping(_read(file), file.name)
         if (base := data.pop("base", None)) is not None:
-            self.overlay_named(str(base), (*inheriting, name))
+            self.overlay_named(str(base), f"{file.name}: base: ", (*inheriting, name))
         shipped = data.pop("weights", None)  # never the base's: those belong to the base's options
-        self.weights = Path(str(file)).parent.parent / shipped if shipped else None
+        self.weights = Path(str(file)).parent.parent / str(shipped) if shipped else None
         self.overlay(file.name, data)
 
     def set(self, label: str, key: str, value: Any) -> None:
@@ -234,30 +247,45 @@ class _Draft:
 
     def validated(self, name: str) -> Recipe:
         """The recipe, or a `RecipeError` with all problems."""
-        for key in set(self.tree) - set(SECTIONS):
-            self.problem((key,), f"unknown key{suggestion(key, SECTIONS)}")
+        for key in self.tree:
+            if key not in SECTIONS:
+                self.problem((key,), MISPLACED.get(key) or f"unknown key{suggestion(key, SECTIONS)}")
+        name = self._name(self.tree.get("name", name))
         model, dataset, trainer = (self._part((kind,), kind) for kind in ("model", "dataset", "trainer"))
-        losses = self._losses(trainer)
-        if trainer and dataset:
-            self._batches_fit(trainer, dataset)
-        run = self._options(("run",), RunOptions, self._section(("run",), self.tree.get("run", {})))
+        losses = self._losses(self._named("trainer"))
+        self._batches_fit(self._named("trainer"), self._named("dataset"))
+        section = self._section(("run",), self.tree.get("run", {}))
+        run = self._options(("run",), RunOptions, section) if section is not None else None
         if self.problems or not (model and dataset and trainer and run):
             raise RecipeError(self.problems)
-        return Recipe(str(self.tree.get("name", name)), model, dataset, losses, trainer, run, self.weights)
+        return Recipe(name, model, dataset, MappingProxyType(losses), trainer, run, self.weights)
 
-    def _section(self, at: Keys, value: Any) -> dict[str, Any]:
+    def _name(self, value: Any) -> str:
+        name = str(value)
+        if isinstance(value, Mapping) or not name or "/" in name or "\\" in name:
+            self.problem(("name",), f"expected a word that can begin a folder's name, found {value!r}")
+        return name
+
+    def _section(self, at: Keys, value: Any) -> dict[str, Any] | None:
         if isinstance(value, dict):
             return value
         self.problem(at, f"expected keys and values, found {value!r}")
-        return {}
+        return None
 
     def _part(self, at: Keys, kind: str) -> Part | None:
         if at[0] not in self.tree:
-            self.problems.append(f"{at[0]}: missing; name one with `use` (known: {', '.join(self.catalog.names(kind))})")
+            known = ", ".join(self.catalog.names(kind))
+            self.problems.append(f"{kind}: missing; name one with `use` (known: {known})")
             return None
         data = self._section(at, self.tree[at[0]])
-        found = self._used(at, kind, data)
+        found = self._used(at, kind, data) if data is not None else None
         return Part(*found) if found else None
+
+    def _named(self, kind: str) -> Entry[Any] | None:
+        """What a section uses, be its options right or wrong."""
+        section = self.tree.get(kind)
+        name = section.get("use") if isinstance(section, dict) else None
+        return self.catalog.entries[kind].get(name) if isinstance(name, str) else None
 
     def _used(self, at: Keys, kind: str, data: Mapping[str, Any]) -> tuple[Entry[Any], Options] | None:
         name = data.get("use")
@@ -280,13 +308,15 @@ class _Draft:
                 self.problem((*at, *keys), text)
             return None
 
-    def _losses(self, trainer: Part | None) -> dict[str, LossPart | None]:
-        data = self._section(("losses",), self.tree.get("losses") or {})
-        if trainer is None:
+    def _losses(self, trainer: Entry[Any] | None) -> dict[str, LossPart | None]:
+        data = self._section(("losses",), self.tree.get("losses", {}))
+        if trainer is None or data is None:
             return {}
-        roles: Mapping[str, Role] = trainer.entry.value.roles
-        for key in set(data) - set(roles):
-            self.problem(("losses", key), f"unknown role{suggestion(key, roles)} (known: {', '.join(roles)})")
+        roles: Mapping[str, Role] = trainer.value.roles
+        for key in data:
+            if key not in roles:
+                known = ", ".join(roles) or "none"
+                self.problem(("losses", key), f"unknown role{suggestion(key, roles)} (known: {known})")
         return {name: self._loss(name, role, data.get(name)) for name, role in roles.items()}
 
     def _loss(self, name: str, role: Role, value: Any) -> LossPart | None:
@@ -295,24 +325,33 @@ class _Draft:
             if not role.optional:
                 self.problem(at, f"missing; {role.summary}, name one of kind {role.kind} with `use`")
             return None
-        data = dict(self._section(at, value))
-        try:
-            weight = float(data.pop("weight", 1.0))
-        except (TypeError, ValueError):
-            self.problem((*at, "weight"), f"expected a number, found {value['weight']!r}")
+        if (section := self._section(at, value)) is None:
             return None
-        found = self._used(at, "loss", data)
-        if found is None:
+        weight = self._weight(at, section.get("weight", 1.0))
+        found = self._used(at, "loss", {key: section[key] for key in section if key != "weight"})
+        if found is None or weight is None:
             return None
         if (kind := found[0].value.kind) != role.kind:
             self.problem((*at, "use"), f"'{found[0].name}' is of kind {kind}; this role takes kind {role.kind}")
         return LossPart(*found, weight)
 
-    def _batches_fit(self, trainer: Part, dataset: Part) -> None:
-        lacking = [key for key in trainer.entry.value.keys if key not in dataset.entry.value.keys]
+    def _weight(self, at: Keys, value: Any) -> float | None:
+        try:
+            weight = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            weight = math.nan
+        if math.isfinite(weight):
+            return weight
+        self.problem((*at, "weight"), f"expected a number, found {value!r}")
+        return None
+
+    def _batches_fit(self, trainer: Entry[Any] | None, dataset: Entry[Any] | None) -> None:
+        if trainer is None or dataset is None:
+            return
+        lacking = [key for key in trainer.value.keys if key not in dataset.value.keys]
         if lacking:
-            gives = ", ".join(dataset.entry.value.keys)
-            text = f"'{dataset.entry.name}' gives {gives}; the trainer '{trainer.entry.name}' needs {', '.join(lacking)}"
+            gives, needs = ", ".join(dataset.value.keys), ", ".join(lacking)
+            text = f"'{dataset.name}' gives {gives}; the trainer '{trainer.name}' needs {needs}"
             self.problem(("dataset", "use"), text)
 
 
@@ -327,11 +366,13 @@ def _mistake(options: type[Options], item: Any) -> tuple[Keys, str]:
     return keys, f"{message.removeprefix('input ')}, found {item['input']!r}"
 
 
-def _read(path: Path) -> str:
+def _read(path: Traversable) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as a recipe: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read as a recipe ({str(error.strerror).lower()})") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: cannot be read as a recipe (not UTF-8 text)") from error
 
 
 def _mapping(text: str, source: str) -> dict[str, Any]:
@@ -349,5 +390,3 @@ def _value(text: str, value: str) -> Any:
         return yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise UsageError(f"--set {text}: not a YAML value") from error
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
     """
     if resume is not None:
         _refuse_with_resume(plugin=plugin, config=config, **given)
-        return _resume(resume, given["steps"])
+        return _resume(resume, given["steps"] and _number("steps", given["steps"]))
     catalog = discover()
     extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
     draft = load_recipe(catalog, plugin, config, given["overrides"], extra)
@@ -69,12 +70,12 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
             console.finished(run.run(), run)
 
 
-def _resume(path: Path, steps: str | None) -> None:
+def _resume(path: Path, steps: Any) -> None:
     from i2i.cli.console import Console, stopping_on_signals
     from i2i.training.fit import resume
 
     with Console(str(path)) as console, stopping_on_signals(console):
-        run = resume(discover(), path, int(steps) if steps else None, console)
+        run = resume(discover(), path, steps, console)
         console.describe(run)
         console.finished(run.run(), run)
 
@@ -83,7 +84,9 @@ def _refuse_with_resume(**given: Any) -> None:
     named = [f"--{'set' if name == 'overrides' else name.replace('_', '-')}" for name, value in given.items() if value]
     others = [flag for flag in named if flag != "--steps"]
     if others:
-        raise UsageError(f"--resume goes on with the run's own recipe; leave out {', '.join(others)} (--steps may change)")
+        raise UsageError(
+            f"--resume goes on with the run's own recipe; leave out {', '.join(others)} (--steps may change)"
+        )
 
 
 def _number(name: str, text: str) -> Any:
@@ -110,7 +113,9 @@ def _tell(dry: DryRun, recipe: Recipe) -> None:
     device, precision = dry.environment["device name"], dry.environment["precision"]
     click.echo(f"model: {dry.parameters / 1e6:.2f} million parameters, {precision} on {device}")
     click.echo("one step: " + ", ".join(f"{name} {value:.4g}" for name, value in dry.scalars.items()))
-    click.echo(f"time: {dry.seconds:.2f} s for this first step, so about {spoken(dry.total_seconds)} for {recipe.run.steps}")
+    click.echo(
+        f"time: {dry.seconds:.2f} s for this first step, so about {spoken(dry.total_seconds)} for {recipe.run.steps}"
+    )
     click.echo(f"memory: {dry.memory / 2**30:.2f} GiB at most; nothing was written")
 
 
@@ -121,9 +126,7 @@ def spoken(seconds: float) -> str:
     ('1 min 35 s', '1 h 6 min', '2 d 7 h')
     """
     units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    for (unit, size), (smaller, small) in zip(units, units[1:], strict=False):
+    for (unit, size), (smaller, small) in pairwise(units):
         if seconds >= size:
             return f"{int(seconds // size)} {unit} {int(seconds % size // small)} {smaller}"
     return f"{seconds:.0f} s"
-
-

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import yaml
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from i2i.contracts import Options
 from i2i.plugins import discover
@@ -18,7 +21,12 @@ BOUNDS = (
     ("exclusiveMinimum", "> {}"),
     ("maximum", "≤ {}"),
     ("exclusiveMaximum", "< {}"),
-    ("minItems", "at least {}"),
+    ("minItems", "of length ≥ {}"),
+    ("maxItems", "of length ≤ {}"),
+    ("minLength", "of length ≥ {}"),
+    ("maxLength", "of length ≤ {}"),
+    ("pattern", "matching {}"),
+    ("multipleOf", "a multiple of {}"),
 )
 
 
@@ -41,7 +49,7 @@ def show(plugin: str | None, config: Path | None, overrides: tuple[str, ...]) ->
 
 def explained(recipe: Recipe) -> Iterator[str]:
     """The lines of a recipe with comments."""
-    yield f"name: {recipe.name}"
+    yield f"name: {_value(recipe.name)}"
     for section, part in (("model", recipe.model), ("dataset", recipe.dataset)):
         yield f"{section}:"
         yield from _part(part, "  ")
@@ -75,14 +83,17 @@ def _part(part: Part, indent: str, weight: float | None = None) -> Iterator[str]
 def _options(values: Options, options: type[Options], indent: str) -> Iterator[str]:
     schema = options.model_json_schema()["properties"]
     data = values.model_dump(mode="json")
-    lines = [(f"{indent}{key}: {_value(data[key])}", _comment(schema[key])) for key in schema]
+    lines = [
+        (f"{indent}{key}: {_value(data[key])}", _comment(schema[key], options.model_fields[key])) for key in schema
+    ]
     width = max((len(text) for text, _ in lines), default=0)
     for text, comment in lines:
         yield f"{text.ljust(min(width, 44))}  # {comment}"
 
 
-def _comment(schema: Mapping[str, Any]) -> str:
-    parts = [schema.get("description", ""), _type(schema), f"default {_value(schema.get('default'))}"]
+def _comment(schema: Mapping[str, Any], field: FieldInfo) -> str:
+    default = "no default" if field.is_required() else f"default {_value(field.get_default(call_default_factory=True))}"
+    parts = [" ".join((field.description or "").split()), _type(schema), default]
     return "; ".join(part for part in parts if part)
 
 
@@ -93,9 +104,14 @@ def _type(schema: Mapping[str, Any]) -> str:
         return " | ".join(str(choice) for choice in schema["enum"])
     if "const" in schema:
         return str(schema["const"])
+    kind = "list of " + _type(schema["items"]) if schema.get("type") == "array" and "items" in schema else None
     bounds = [text.format(schema[key]) for key, text in BOUNDS if key in schema]
-    return " ".join([schema.get("type", "any"), *bounds])
+    return " ".join([kind or schema.get("type", "any"), *bounds])
 
 
 def _value(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    """One line of YAML."""
+    plain = to_jsonable_python(value)
+    text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
+    text = text.removesuffix("...\n").strip()
+    return json.dumps(plain, ensure_ascii=False) if "\n" in text else text  # JSON is YAML, and keeps to its line

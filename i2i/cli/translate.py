@@ -95,5 +95,3 @@ class _Stopped(BaseException):
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise _Stopped(number)
-
-

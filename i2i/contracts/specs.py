@@ -55,7 +55,7 @@ class ModelSpec(Spec):
     version: int = 1
     """Of the weights' meaning: raise it when old weights need `migrate`."""
     migrate: str | None = None
-    """`"module:function"`: `(model options as a dict, from_version) -> model options as a dict` for weights of the past."""
+    """`"module:function"`: `(model options, from_version) -> model options`, as dicts, for weights of the past."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from i2i.contracts.specs import Options
 
 Losses = Mapping[str, Any]
-"""Role → loss module, already multiplied by its weight; `losses[role].weight` tells it. An absent optional role: None."""
+"""Role → loss module, already multiplied by its `weight`; an absent optional role: None."""
 
 
 class Turn(Protocol):

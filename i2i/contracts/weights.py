@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HEADER_KEY = "i2i"
+PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Weights:
         from safetensors.torch import save_file
 
         tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in self.tensors.items()}
-        header = self.header()
+        header = json.loads(json.dumps(self.header()))  # as it will be read: every key a string
         header["sha256"] = _fingerprint(header, tensors)
         save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
 
@@ -70,7 +71,7 @@ def read_header(path: Path) -> dict[str, Any]:
     """The header of a weights file, without its tensors. Raises `I2IError` in one line."""
     from safetensors import SafetensorError, safe_open
 
-    if path.suffix in {".pth", ".pt", ".ckpt", ".pkl"}:
+    if path.suffix.lower() in PICKLES:
         raise I2IError(f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only")
     try:
         with safe_open(path, framework="pt") as file:
@@ -81,19 +82,21 @@ def read_header(path: Path) -> dict[str, Any]:
         raise I2IError(f"{path}: not a readable weights file ({error})") from error
     try:
         header = json.loads(metadata[HEADER_KEY])
-        missing = _FIELDS - set(header)
-    except (KeyError, ValueError, TypeError) as error:
+        missing = _REQUIRED - header.keys()
+    except (KeyError, ValueError, AttributeError) as error:
         raise I2IError(f"{path}: holds tensors but no i2i header that says which model they belong to") from error
     if missing:
         raise I2IError(f"{path}: its i2i header lacks {', '.join(sorted(missing))}")
+    if not isinstance(header["api_version"], int):
+        raise I2IError(f"{path}: its i2i header names no API version, but {header['api_version']!r}")
     if header["api_version"] > API_VERSION:
-        raise I2IError(
-            f"{path}: needs i2i API {header['api_version']}, this i2i offers {API_VERSION}; upgrade with pip install -U i2i"
-        )
+        needs = f"needs i2i API {header['api_version']}, this i2i offers {API_VERSION}"
+        raise I2IError(f"{path}: {needs}; upgrade with pip install -U i2i")
     return header
 
 
 _FIELDS = {item.name for item in fields(Weights)} - {"tensors"}
+_REQUIRED = {item.name for item in fields(Weights) if item.default is item.default_factory is MISSING} - {"tensors"}
 
 
 def _fingerprint(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
@@ -109,7 +112,7 @@ def _fingerprint(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> st
 def _raw_bytes(tensor: Tensor) -> memoryview:
     import torch
 
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def _plain(value: Any) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +28,14 @@ class Domain:
     """The readable pictures of one kind, in a fixed order."""
 
     name: str
-    pictures: tuple[Path, ...]
+    pictures: Mapping[Path, str]
+    """Each with its path below the folder that was named."""
     sizes: Counter[tuple[int, int]]
     broken: tuple[BrokenPicture, ...]
 
 
 class Unpaired(Dataset):
-    """Walks through the larger domain; the partner of each picture is drawn from the other."""
+    """Walks through the larger domain, the source where both are equal; partners are drawn from the other."""
 
     def __init__(self, options: UnpairedOptions) -> None:
         self.options = options
@@ -74,9 +74,10 @@ class _Part(Dataset):
         return max(lengths) if min(lengths) else 0
 
     def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
+        walked = max(self.pictures, key=lambda key: len(self.pictures[key]))
         sample = {}
         for key, pictures in self.pictures.items():
-            chosen = index if len(pictures) == len(self) else int(rng.integers(len(pictures)))
+            chosen = index if key == walked else int(rng.integers(len(pictures)))
             sample[key] = to_tensor(self._cropped(open_picture(pictures[chosen], self.options.background), rng))
         return sample
 
@@ -96,26 +97,40 @@ class _Part(Dataset):
 
 def open_domain(name: str, folders: Sequence[str] | None) -> Domain:
     """Find the pictures of a domain and read their headers. Raises `UsageError` where none is readable."""
-    found = [path for folder in folders or () for path in find_pictures(Path(folder))]
-    pictures, broken, sizes = [], [], Counter[tuple[int, int]]()
+    if not folders:
+        raise UsageError(f"dataset.{name}: no folder of pictures given")
+    found: dict[Path, str] = {}
+    for folder in map(Path, folders):
+        for path in find_pictures(folder):
+            found[path] = path.name if path == folder else path.relative_to(folder).as_posix()
+    pictures, broken, sizes = dict[Path, str](), list[BrokenPicture](), Counter[tuple[int, int]]()
     with ThreadPoolExecutor(8) as threads:
         for path, size in zip(found, threads.map(_size, found), strict=True):
             if isinstance(size, BrokenPicture):
                 broken.append(size)
             else:
-                pictures.append(path)
+                pictures[path] = found[path]
                 sizes[size] += 1
     if not pictures:
-        raise UsageError(f"{', '.join(folders or ())}: none of {len(found)} pictures can be read ({broken[0].reason})")
-    return Domain(name, tuple(pictures), sizes, tuple(broken))
+        raise UsageError(f"{', '.join(folders)}: none of {len(found)} pictures can be read ({broken[0].reason})")
+    return Domain(name, pictures, sizes, tuple(broken))
 
 
-def split(pictures: Sequence[Path], share: float) -> tuple[list[Path], list[Path]]:
-    """(training, validation): by a hash of each name, so that a new file moves no other from part to part."""
-    count = min(len(pictures) - 1, math.ceil(share * len(pictures)))
-    ranked = sorted(pictures, key=lambda path: hashlib.sha256(path.name.encode()).digest())
-    held_out = set(ranked[:count])
+def split(pictures: Mapping[Path, str], share: float) -> tuple[list[Path], list[Path]]:
+    """(training, validation): by a hash of each name, so that a new file moves no other from part to part.
+
+    Held out is whatever hashes below `share`, about that part of a large folder; of a small one at least one picture
+    (unless `share` is 0 or it is the only one), and never all.
+    """
+    places = {path: _place(name) for path, name in pictures.items()}
+    first, last = min(places, key=places.__getitem__), max(places, key=places.__getitem__)
+    held_out = {path for path, place in places.items() if place < share or (share and path == first)} - {last}
     return [path for path in pictures if path not in held_out], [path for path in pictures if path in held_out]
+
+
+def _place(name: str) -> float:
+    """In [0, 1), evenly spread over names."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6]) / 2**48
 
 
 def _size(path: Path) -> tuple[int, int] | BrokenPicture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 import torch
 from PIL import Image
@@ -23,7 +23,6 @@ from i2i.training.chance import seed_for
 from i2i.training.run_folder import weights_at
 from i2i.training.runtime import Runtime, memory_explained
 
-Picture = TypeVar("Picture", Path, str, Image.Image, Tensor)
 Item = TypeVar("Item")
 
 
@@ -62,11 +61,6 @@ class Translator:
         data = {**self.options.model_dump(), **changes}
         return replace(self, options=validate_options(type(self.options), data, "translate."))
 
-    @overload
-    def translate(self, pictures: Picture, batch: int = 1, seed: int = 0) -> Image.Image | Tensor: ...
-    @overload
-    def translate(self, pictures: Iterable[Picture], batch: int = 1, seed: int = 0) -> list[Image.Image | Tensor]: ...
-
     def translate(self, pictures: Any, batch: int = 1, seed: int = 0) -> Any:
         """Translate one picture, or many in their order.
 
@@ -83,7 +77,11 @@ class Translator:
         return [answers[index] for index in sorted(answers)]
 
     def stream(
-        self, items: Iterable[Item], batch: int = 1, seed: int = 0, picture_of: Callable[[Item], Any] = lambda item: item
+        self,
+        items: Iterable[Item],
+        batch: int = 1,
+        seed: int = 0,
+        picture_of: Callable[[Item], Any] = lambda item: item,
     ) -> Iterator[Translated[Item]]:
         """Translate items as they come; answers are grouped by size, so not always in order. Memory is bounded.
 

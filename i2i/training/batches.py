@@ -46,7 +46,9 @@ class Batches:
         self, dataset: Dataset, runtime: Runtime, seed: int, batch: int, accumulate: int = 1, workers: int | None = None
     ) -> None:
         if batch % (accumulate * runtime.ranks):
-            raise I2IError(f"run.batch {batch} does not divide among {accumulate} micro-batches on {runtime.ranks} ranks")
+            raise I2IError(
+                f"run.batch {batch} does not divide among {accumulate} micro-batches on {runtime.ranks} ranks"
+            )
         self.dataset, self.runtime, self.seed = dataset, runtime, seed
         self.batch, self.accumulate = batch, accumulate
         self.workers = _default_workers(runtime.device) if workers is None else workers

@@ -33,7 +33,9 @@ def save_checkpoint(folder: Path, step: int, weights: Weights, state: dict[str, 
         weights.save(draft / WEIGHTS)
         save_file(tensors, draft / TRAINING)
         hashes = {name: _sha256(draft / name) for name in (WEIGHTS, TRAINING)}
-        (draft / STATE).write_text(json.dumps(_sealed({"step": step, "files": hashes, "state": tree})), encoding="utf-8")
+        (draft / STATE).write_text(
+            json.dumps(_sealed({"step": step, "files": hashes, "state": tree})), encoding="utf-8"
+        )
         for name in (WEIGHTS, TRAINING, STATE):
             _flush(draft / name)
         _flush(draft)

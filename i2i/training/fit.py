@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from i2i.contracts import API_VERSION, Dataset, Geometry, Weights
-from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError
+from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError, UsageError
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
 from i2i.images.sheet import contact_sheet
@@ -202,7 +202,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     """A run that goes on from its newest intact checkpoint; `steps` is the one thing that may change."""
     listener = listener or Listener()
     folder = RunFolder.open(path)
-    recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps else [])
+    recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
     checkpoint = newest_checkpoint(folder.checkpoints, listener.said)
     if checkpoint is None:
         raise I2IError(f"{path}: holds no intact checkpoint to go on from; start again with another --out")
@@ -212,6 +212,8 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     for key, value in fit.runtime.describe().items():
         if (before := state["environment"].get(key)) != value and key in {"device", "precision", "threads", "torch"}:
             listener.said(f"{key} was {before}, is {value}: the run goes on, but not bit for bit as it would have")
+    if steps is not None and recipe.run.steps < fit.loop.step:
+        raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
     folder.write_recipe(recipe)
     fit.folder = folder
@@ -261,5 +263,3 @@ def _check_size(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
 def _listed(paths: list[Path], most: int = 5) -> str:
     text = ", ".join(str(path) for path in paths[:most])
     return f"{text} and {len(paths) - most} more" if len(paths) > most else text
-
-

@@ -14,7 +14,7 @@ from i2i.errors import I2IError, UsageError
 from i2i.recipe import Recipe
 from i2i.training.checkpoints import WEIGHTS, checkpoint_step, newest_checkpoint
 
-RECIPE, ENVIRONMENT, METRICS = "recipe.yaml", "environment.json", "metrics.jsonl"
+RECIPE, ENVIRONMENT, METRICS, CHECKPOINTS = "recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe, environment: Mapping[str, Any]) -> RunFolder:
-        """A new run folder. Raises `UsageError` where something lies there already, `I2IError` where none can be made."""
+        """A new run folder. Raises `UsageError` where something lies there, `I2IError` where none can be made."""
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             hint = f"go on with --resume {path}, or " if (path / RECIPE).exists() else ""
             raise UsageError(f"{path}: exists and is not empty; {hint}choose another --out")
@@ -58,7 +58,7 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     def newest_weights(self) -> Path:
         """The weights file of the newest intact checkpoint. Raises `I2IError` where there is none yet."""
@@ -91,16 +91,17 @@ def as_yaml(recipe: Recipe) -> str:
 
 def newest_finished_run(runs: Path, recipe_name: str) -> Path | None:
     """The newest run of this recipe under `runs` that reached its last step."""
-    found = []
-    for path in runs.glob(f"*/{RECIPE}"):
+    folders = [path.parent for path in runs.glob(f"*/{RECIPE}")]
+    for folder in sorted(folders, key=_last_written, reverse=True):
         try:
-            recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
-            checkpoint = newest_checkpoint(path.parent / "checkpoints")
-            if recipe["name"] == recipe_name and checkpoint and checkpoint_step(checkpoint) >= recipe["run"]["steps"]:
-                found.append((checkpoint.stat().st_mtime, path.parent))
+            recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
+            wanted = recipe["run"]["steps"] if recipe["name"] == recipe_name else None
         except (OSError, yaml.YAMLError, KeyError, TypeError):
             continue  # somebody else's folder
-    return max(found)[1] if found else None
+        newest = newest_checkpoint(folder / CHECKPOINTS) if wanted is not None else None
+        if newest is not None and checkpoint_step(newest) >= wanted:
+            return folder
+    return None
 
 
 def weights_at(path: Path) -> Path:
@@ -108,10 +109,13 @@ def weights_at(path: Path) -> Path:
     return RunFolder.open(path).newest_weights() if path.is_dir() else path
 
 
+def _last_written(folder: Path) -> float:
+    checkpoints = folder / CHECKPOINTS
+    return checkpoints.stat().st_mtime if checkpoints.is_dir() else 0.0
+
+
 def _step_of(line: str) -> int:
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):  # half a line, from a run that was killed while it wrote
         return 2**62
-
-

@@ -47,7 +47,10 @@ def drawn(folder, count, seed):
 def real(tmp_path_factory):
     """Three disjoint sets: to train the CycleGAN on, to train the reader on, to test both on."""
     root = tmp_path_factory.mktemp("digits")
-    sets = {name: drawn(root / name, count, seed) for name, count, seed in (("fit", 2000, 10), ("read", 3000, 20), ("unseen", 500, 30))}
+    sets = {
+        name: drawn(root / name, count, seed)
+        for name, count, seed in (("fit", 2000, 10), ("read", 3000, 20), ("unseen", 500, 30))
+    }
     return root, sets
 
 
@@ -62,7 +65,9 @@ def reader(real):
     for _ in range(6):
         for chosen in torch.from_numpy(order.permutation(len(pictures))).split(64):
             label, domain = model(pictures[chosen])
-            loss = nn.functional.cross_entropy(label, labels[chosen]) + nn.functional.cross_entropy(domain, domains[chosen])
+            loss = nn.functional.cross_entropy(label, labels[chosen]) + nn.functional.cross_entropy(
+                domain, domains[chosen]
+            )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -97,7 +102,9 @@ def test_unseen_digits_keep_their_label_and_change_their_domain(real, reader, tm
         originals = list(pictures[domains == domain])
         translated = there.translate(originals, batch=50)
         returned = torch.stack(back.translate(translated, batch=50))
-        kept, moved = accuracy(reader, torch.stack(translated), labels[domains == domain], torch.full((500,), 1 - domain))
+        kept, moved = accuracy(
+            reader, torch.stack(translated), labels[domains == domain], torch.full((500,), 1 - domain)
+        )
         cycle = 2 * (returned - torch.stack(originals)).abs().mean().item()  # in [-1, 1], as the paper's loss
         print(f"  {way}: label kept {kept:.3f}, domain {moved:.3f}, cycle L1 {cycle:.3f} (range [-1, 1])")
         assert kept >= 0.85

@@ -35,7 +35,9 @@ def checkpoint(folder, step):
 @pytest.mark.parametrize("extra", [[], ["run.precision=bf16"], ["run.accumulate=2"]], ids=["fp32", "bf16", "micro"])
 def test_a_resumed_run_equals_one_never_stopped_bit_for_bit(catalog, alien_recipe, tmp_path, extra):
     whole = start(catalog, alien_recipe(*extra), tmp_path / "whole").run()
-    with pytest.raises(Interrupted, match=f"stopped at step 3, saved; go on with: i2i fit --resume {tmp_path / 'part'}"):
+    with pytest.raises(
+        Interrupted, match=f"stopped at step 3, saved; go on with: i2i fit --resume {tmp_path / 'part'}"
+    ):
         start(catalog, alien_recipe(*extra), tmp_path / "part", listener=Notes(stop_at=3)).run()
     part = resume(catalog, tmp_path / "part").run()
     assert identical(checkpoint(whole, 8), checkpoint(part, 8))
@@ -99,7 +101,13 @@ def test_weights_hold_the_moving_average_and_buffers_as_they_are(catalog, alien_
 def test_a_run_folder_holds_what_the_design_says(catalog, alien_recipe, tmp_path):
     run = start(catalog, alien_recipe("run.note=drawn pictures, CC0"), tmp_path / "run").run()
     there = {str(path.relative_to(run.path)) for path in run.path.rglob("*") if path.is_file()}
-    expected = {"recipe.yaml", "environment.json", "metrics.jsonl", "samples/step-0000004.png", "samples/step-0000008.png"}
+    expected = {
+        "recipe.yaml",
+        "environment.json",
+        "metrics.jsonl",
+        "samples/step-0000004.png",
+        "samples/step-0000008.png",
+    }
     for step in (4, 8):
         for name in ("weights.safetensors", "training.safetensors", "state.json"):
             expected.add(f"checkpoints/step-{step:07d}/{name}")
@@ -231,7 +239,9 @@ def test_init_from_weights_that_do_not_fit_says_where(catalog, alien_recipe, tmp
 
 def test_crops_that_the_model_cannot_take_are_refused(catalog, alien_recipe, tmp_path):
     going = start(catalog, alien_recipe("dataset.crop=15"), tmp_path / "run")
-    with pytest.raises(RecipeError, match=r"gives source of 15×15 pixels; this model learns from multiples of 2 from 4"):
+    with pytest.raises(
+        RecipeError, match=r"gives source of 15×15 pixels; this model learns from multiples of 2 from 4"
+    ):
         going.run()
 
 
@@ -275,5 +285,3 @@ def test_the_preview_is_the_weights_files_view(catalog, alien_recipe, tmp_path):
         made = translator.model.translate(batch["source"], None)
     assert torch.allclose(shown, made, atol=1e-5)
     assert going.loop.model.training
-
-

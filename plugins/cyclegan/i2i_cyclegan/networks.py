@@ -114,7 +114,7 @@ class _Outermost(nn.Module):
 
 
 class UNetGenerator(nn.Module):
-    """C64-C128-C256-C512-…-C512 and back with skip connections (Isola et al. 2017, 6.1.1), instance norm, no dropout."""
+    """C64-C128-C256-C512-…-C512 and back with skip connections (Isola et al. 2017, 6.1.1); no dropout."""
 
     def __init__(self, side: int, width: int, resize: bool) -> None:
         super().__init__()
@@ -143,7 +143,11 @@ class PatchDiscriminator(nn.Module):
         for layer in range(1, layers + 1):
             wider = width * min(2**layer, 8)
             stride = 2 if layer < layers else 1
-            sequence += [nn.Conv2d(channels, wider, 4, stride=stride, padding=1), InstanceNorm(wider), nn.LeakyReLU(0.2)]
+            sequence += [
+                nn.Conv2d(channels, wider, 4, stride=stride, padding=1),
+                InstanceNorm(wider),
+                nn.LeakyReLU(0.2),
+            ]
             channels = wider
         self.model = nn.Sequential(*sequence, nn.Conv2d(channels, 1, 4, padding=1))
 

@@ -1,0 +1,195 @@
+"""The two main commands as a user runs them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+SHARED = Path(os.environ.get("I2I_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+TINY = ["--set", "model.width=4", "--set", "model.discriminator_width=4", "--batch", "2"]
+
+
+def i2i(*arguments, cwd, **settings):
+    command = [sys.executable, "-m", "i2i", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, **settings)
+
+
+def errors(result):
+    assert "Traceback" not in result.stderr, result.stderr
+    return [line for line in result.stderr.splitlines() if line]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = numpy.random.default_rng(0)
+    for name in ("photos", "paintings"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        for number, file in enumerate(("a.png", "b.jpg", "deep/c.webp", "deep/d.bmp")):
+            pixels = rng.integers(0, 256, (33 + number, 40, 3), dtype=numpy.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / file)
+    return tmp_path
+
+
+@pytest.fixture
+def run(pictures):
+    result = i2i("fit", "--plugin", "cyclegan-digits", "--src", "photos", "--target", "paintings", *TINY,
+                 "--steps", 2, "--out", "run", cwd=pictures)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "done: run (step 2)" in result.stdout
+    return pictures
+
+
+def test_translate_keeps_tree_names_formats_and_sizes(run):
+    result = i2i("translate", "--run", "run", "--src", "photos", "--dst", "out", cwd=run)
+    assert result.returncode == 0, result.stderr
+    assert "4 of 4 pictures translated into out" in result.stdout
+    assert "newest of run" in result.stderr
+    for source in sorted((run / "photos").rglob("*.*")):
+        target = run / "out" / source.relative_to(run / "photos")
+        with Image.open(source) as before, Image.open(target) as after:
+            assert (before.size, before.format) == (after.size, after.format)
+    back = i2i("translate", "--run", "run", "--direction", "target-to-source", "--src", "photos/a.png",
+               "--dst", "back", "--batch", 4, cwd=run)  # fmt: skip
+    assert back.returncode == 0, back.stderr
+    assert (run / "back" / "a.png").read_bytes() != (run / "out" / "a.png").read_bytes()
+
+
+def test_a_file_that_cannot_be_read_is_reported_and_the_rest_is_done(run):
+    (run / "photos" / "text.jpg").write_text("not a picture")
+    result = i2i("translate", "--run", "run", "--src", "photos", "--dst", "out", cwd=run)
+    assert result.returncode == 3
+    assert "4 of 5 pictures translated into out" in result.stdout
+    assert [line for line in errors(result) if line.startswith("not translated: photos/text.jpg: ")]
+    assert not (run / "out" / "text.jpg").exists()
+
+
+def test_wrong_uses_of_translate_are_one_line_and_exit_2(run):
+    cases = {
+        ("--run", "run", "--src", "photos", "--dst", "photos"): "--dst is the same folder as --src",
+        ("--run", "run", "--src", "nowhere", "--dst", "out"): "nowhere: no such file or folder",
+        ("--src", "photos", "--dst", "out"): "say with what: --plugin NAME, --run DIR or --weights FILE",
+        ("--run", "photos", "--src", "photos", "--dst", "out"): "photos: not a run folder",
+        ("--run", "run", "--src", "photos", "--dst", "out", "--direction", "up"): "translate.direction: should be",
+        ("--run", "run", "--src", "photos", "--dst", "out", "--set", "model.width=3"): "only translate.KEY=VALUE",
+    }
+    for arguments, message in cases.items():
+        result = i2i("translate", *arguments, cwd=run)
+        assert result.returncode == 2, result.stderr
+        assert len(errors(result)) == 1
+        assert message in result.stderr
+
+
+def test_a_destination_that_cannot_be_written_is_one_line(run):
+    result = i2i("translate", "--run", "run", "--src", "photos", "--dst", "photos/a.png/out", cwd=run)
+    assert result.returncode == 1
+    assert errors(result) == ["Error: photos/a.png/out: cannot be written to: Not a directory"]
+
+
+def test_three_mistakes_are_three_lines_and_exit_2(pictures):
+    (pictures / "mine.yaml").write_text("trainer: {leaning_rate: 1}\nrun: {batch: 0}\nlosses: {cycle: {use: l3}}\n")
+    result = i2i("fit", "--plugin", "cyclegan", "--config", "mine.yaml", "--src", "photos", "--target", "paintings",
+                 cwd=pictures)  # fmt: skip
+    assert result.returncode == 2
+    assert sorted(errors(result)) == [
+        "Error: mine.yaml: losses.cycle.use: unknown loss 'l3'; did you mean 'l1'? "
+        "(known: hinge, l1, lsgan, mse, nonsaturating)",
+        "Error: mine.yaml: run.batch: should be greater than or equal to 1, found 0",
+        "Error: mine.yaml: trainer.leaning_rate: unknown key; did you mean 'learning_rate'?",
+    ]
+
+
+def test_wrong_uses_of_fit_are_one_line_each_and_exit_2(pictures):
+    (pictures / "empty").mkdir()
+    fit = ("fit", "--plugin", "cyclegan-digits")
+    cases = {
+        (*fit,): ["dataset.source: not given; use --src DIR", "dataset.target: not given; use --target DIR"],
+        (*fit, "--src", "empty", "--target", "paintings"): ["empty: holds no pictures"],
+        (*fit, "--src", "photos", "--target", "gone"): ["gone: no such file or folder"],
+        (*fit, "--src", "photos", "--target", "paintings", "--steps", "x"): ["--steps: run.steps: should be a valid"],
+        ("fit",): ["say which recipe: --plugin NAME or --config FILE"],
+        ("fit", "--resume", "photos"): ["photos: not a run folder"],
+        ("fit", "--resume", "photos", "--batch", "3"): ["leave out --batch"],
+    }
+    if not _has_cuda():
+        cases[(*fit, "--src", "photos", "--target", "paintings", "--device", "cuda")] = [
+            "device 'cuda' is not available"
+        ]
+    for arguments, messages in cases.items():
+        result = i2i(*arguments, cwd=pictures)
+        assert result.returncode == 2, (arguments, result.stderr)
+        assert len(errors(result)) == len(messages), result.stderr
+        assert all(message in line for message, line in zip(messages, errors(result), strict=True)), result.stderr
+
+
+def test_a_text_file_named_jpg_trains_and_is_named(pictures):
+    (pictures / "photos" / "text.jpg").write_text("not a picture")
+    result = i2i("fit", "--plugin", "cyclegan-digits", "--src", "photos", "--target", "paintings", *TINY,
+                 "--steps", 1, "--out", "run", cwd=pictures)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert "skipped: photos/text.jpg: " in result.stdout
+    assert "broken pictures left out: 1 (photos/text.jpg)" in result.stdout
+
+
+def test_a_dry_run_says_what_it_needs_and_writes_nothing(pictures):
+    before = set(pictures.rglob("*"))
+    result = i2i("fit", "--plugin", "cyclegan-digits", "--src", "photos", "--target", "paintings", *TINY, "--dry-run",
+                 cwd=pictures)  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    assert all(word in result.stdout for word in ("source: pictures: 4", "million parameters", "time: ", "GiB"))
+    assert set(pictures.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_ends_and_the_run_goes_on_bit_for_bit(pictures, number, code):
+    fit = [sys.executable, "-m", "i2i", "fit", "--plugin", "cyclegan-digits", "--src", "photos", "--target",
+           "paintings", *TINY, "--set", "run.log_every=1"]  # fmt: skip
+    process = subprocess.Popen([*fit, "--steps", "100000", "--out", "part"], cwd=pictures, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    metrics = pictures / "part" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 3):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == code, complaint
+    assert "saved; go on with: i2i fit --resume part" in complaint
+    assert "Traceback" not in complaint
+    (saved,) = (pictures / "part" / "checkpoints").iterdir()
+    step = int(saved.name.removeprefix("step-"))
+    assert i2i("fit", "--resume", "part", "--steps", step + 2, cwd=pictures).returncode == 0
+    whole = subprocess.run([*fit, "--steps", str(step + 2), "--out", "whole"], cwd=pictures, capture_output=True)
+    assert whole.returncode == 0
+    one, other = (pictures / name / "checkpoints" / f"step-{step + 2:07d}" for name in ("part", "whole"))
+    assert (one / "training.safetensors").read_bytes() == (other / "training.safetensors").read_bytes()
+
+
+@pytest.mark.skipif(not (SHARED / "monet").is_dir(), reason=f"no pictures at {SHARED / 'monet'} (set I2I_TEST_DATA)")
+def test_photos_are_translated_after_a_short_training(tmp_path):
+    monet = SHARED / "monet"
+    fit = i2i("fit", "--plugin", "cyclegan-light", "--src", monet / "photos", "--target", monet / "paintings",
+              "--steps", 20, "--out", "r", cwd=tmp_path)  # fmt: skip
+    assert fit.returncode == 0, fit.stderr
+    translate = i2i("translate", "--plugin", "cyclegan-light", "--run", "r", "--src", monet / "photos-test",
+                    "--dst", "out", cwd=tmp_path)  # fmt: skip
+    assert translate.returncode == 0, translate.stderr
+    sources = sorted((monet / "photos-test").iterdir())
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == [path.name for path in sources]
+    for source in sources:
+        with Image.open(source) as before, Image.open(tmp_path / "out" / source.name) as after:
+            assert before.size == after.size
+            difference = numpy.abs(numpy.asarray(before.convert("RGB"), float) - numpy.asarray(after.convert("RGB")))
+            assert difference.mean() > 8
+
+
+def _has_cuda():
+    import torch
+
+    return torch.cuda.is_available()

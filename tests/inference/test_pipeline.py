@@ -1,0 +1,44 @@
+import threading
+
+import pytest
+
+from i2i.errors import BrokenPicture
+from i2i.inference.pipeline import batched, overlapped, read_ahead
+
+
+def test_results_come_in_order_and_reading_ahead_is_bounded():
+    asked, lock = [], threading.Lock()
+
+    def items():
+        for number in range(100):
+            with lock:
+                asked.append(number)
+            yield number
+
+    results = overlapped(lambda number: number * 2, items(), ahead=5)
+    assert [next(results) for _ in range(10)] == [2 * number for number in range(10)]
+    assert len(asked) <= 10 + 5 + 1
+    assert list(results) == [2 * number for number in range(10, 100)]
+
+
+def test_an_error_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        list(overlapped(lambda number: 1 // number, [1, 0, 1], ahead=2))
+
+
+def test_a_broken_picture_takes_its_place_and_the_rest_goes_on():
+    def read(item):
+        if item == "bad":
+            raise BrokenPicture(item, "truncated")
+        return item.upper()
+
+    reads = list(read_ahead(read, ["a", "bad", "b"], ahead=1))
+    assert [read.picture for read in reads] == ["A", None, "B"]
+    assert str(reads[1].broken) == "bad: truncated"
+
+
+def test_batches_are_of_one_key_and_few_pictures_wait():
+    reads = list(read_ahead(lambda item: item, ["aa", "b", "cc", "dd", "e", "fff", "gggg", "hhhhh"], ahead=1))
+    groups = [[read.item for read in group] for group in batched(reads, lambda read: len(read.item), 2, most=3)]
+    assert groups[:3] == [["aa", "cc"], ["b", "e"], ["dd"]]  # at the fourth waiting picture one group goes early
+    assert sorted(item for group in groups for item in group) == sorted(read.item for read in reads)

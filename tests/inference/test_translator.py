@@ -1,0 +1,106 @@
+import pytest
+import torch
+from PIL import Image
+
+from i2i import BrokenPicture, RecipeError, UsageError, load, load_recipe, start
+from i2i.inference.choosing import choose_weights
+from i2i.plugins import discover
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An untrained but complete CycleGAN run, tiny."""
+    root = tmp_path_factory.mktemp("tiny")
+    for index, name in enumerate(("photos", "paintings")):
+        (root / name).mkdir()
+        for number in range(3):
+            Image.effect_noise((40, 36), 60 + 50 * index).convert("RGB").save(root / name / f"{number}.png")
+    options = ["model.width=4", "model.discriminator_width=4", "run.steps=1", "run.batch=1", "run.precision=fp32"]
+    where = [f"dataset.source={root / 'photos'}", f"dataset.target={root / 'paintings'}"]
+    catalog = discover()
+    recipe = load_recipe(catalog, "cyclegan-digits", overrides=[*options, *where])
+    return start(catalog, recipe, root / "run").run().path
+
+
+def test_each_kind_of_picture_is_answered_in_kind(run, tmp_path):
+    translator = load(run)
+    image = Image.effect_noise((21, 17), 80).convert("RGB")
+    image.save(tmp_path / "x.png")
+    from_image = translator.translate(image)
+    assert isinstance(from_image, Image.Image)
+    assert from_image.size == (21, 17)
+    assert translator.translate(tmp_path / "x.png").tobytes() == from_image.tobytes()
+    assert translator.translate(str(tmp_path / "x.png")).tobytes() == from_image.tobytes()
+    tensor = translator.translate(torch.rand(3, 17, 21))
+    assert tensor.shape == (3, 17, 21)
+    assert 0 <= tensor.min() <= tensor.max() <= 1
+
+
+def test_a_list_comes_back_in_its_order_whatever_its_sizes(run):
+    pictures = [torch.rand(3, 16 + 4 * (index % 3), 20) for index in range(9)]
+    together = load(run).translate(pictures, batch=3)
+    assert [answer.shape for answer in together] == [picture.shape for picture in pictures]
+    alone = [load(run).translate(picture) for picture in pictures]
+    assert max((a - b).abs().max() for a, b in zip(together, alone, strict=True)) < 1e-5
+
+
+def test_the_direction_matters_and_an_unknown_one_is_refused(run):
+    picture = torch.rand(3, 16, 16)
+    there, back = load(run), load(run, direction="target-to-source")
+    assert not torch.equal(there.translate(picture), back.translate(picture))
+    assert torch.equal(there.with_options(direction="target-to-source").translate(picture), back.translate(picture))
+    with pytest.raises(RecipeError, match=r"translate\.direction: should be 'source-to-target' or 'target-to-source'"):
+        load(run, direction="sideways")
+    with pytest.raises(RecipeError, match=r"translate\.directoin: unknown key; did you mean 'direction'\?"):
+        load(run, directoin="target-to-source")
+
+
+def test_what_is_no_picture_is_refused(run, tmp_path):
+    (tmp_path / "x.jpg").write_text("text")
+    with pytest.raises(BrokenPicture, match=r"x\.jpg: "):
+        load(run).translate(tmp_path / "x.jpg")
+    with pytest.raises(UsageError, match=r"a picture tensor is \(3, H, W\), found \(1, 4, 4\)"):
+        load(run).translate(torch.rand(1, 4, 4))
+
+
+def test_a_stream_is_read_as_it_is_needed(run):
+    taken = []
+
+    def pictures():
+        for index in range(1000):
+            taken.append(index)
+            yield torch.rand(3, 16, 16)
+
+    stream = load(run).stream(pictures(), batch=2)
+    next(stream)
+    assert len(taken) < 30
+    stream.close()
+
+
+def test_weights_are_chosen_in_the_order_that_the_design_names(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    catalog = discover()
+    weights = run / "checkpoints" / "step-0000001" / "weights.safetensors"
+    assert choose_weights(catalog, "cyclegan", weights, None) == (weights, "as given")
+    assert choose_weights(catalog, "cyclegan-digits", None, run) == (weights, f"newest of {run}")
+    with pytest.raises(UsageError, match=r"a run of cyclegan-digits, not of cyclegan; leave --plugin out"):
+        choose_weights(catalog, "cyclegan", None, run)
+    with pytest.raises(UsageError, match=r"either --weights FILE or --run DIR, not both"):
+        choose_weights(catalog, None, weights, run)
+    with pytest.raises(UsageError, match=r"say with what: --plugin NAME, --run DIR or --weights FILE"):
+        choose_weights(catalog, None, None, None)
+    with pytest.raises(UsageError, match=r"no weights for cyclegan-digits: none are shipped .* `i2i fit --plugin"):
+        choose_weights(catalog, "cyclegan-digits", None, None)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "first").symlink_to(run)
+    path, why = choose_weights(catalog, "cyclegan-digits", None, None)
+    assert path.resolve() == weights.resolve()
+    assert why == "newest finished run of cyclegan-digits under runs/"
+
+
+def test_loading_leaves_the_callers_chance_alone(run):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    load(run)
+    assert torch.equal(torch.rand(3), expected)

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+
+from i2i import Catalog, I2IError, UsageError, discover
+from i2i.plugins import BrokenPlugin, resolve
+
+BROKEN = Path(__file__).parent / "plugins"
+MODEL = "from i2i import ModelSpec, hookimpl\n"
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def stranger(
+    tmp_path: Path, install_plugin: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., str]:
+    """`stranger(source, name)`: install a plugin of one module; answers the module's name, new in every call."""
+
+    def install(source: str, name: str = "strange-plugin", version: str = "0.3") -> str:
+        module = f"strange_{next(NUMBERS)}"
+        folder = tmp_path / "sources" / module
+        (folder / module).mkdir(parents=True)
+        (folder / module / "__init__.py").write_text(source)
+        project = f'[project]\nname = "{name}"\nversion = "{version}"\n[project.entry-points.i2i]\nit = "{module}"\n'
+        (folder / "pyproject.toml").write_text(project)
+        install_plugin(folder, tmp_path / "site")
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        return module
+
+    yield install
+    for name in [name for name in sys.modules if name.startswith("strange_")]:
+        del sys.modules[name]
+
+
+def model(name: str, more: str = "") -> str:
+    spec = f"ModelSpec(name={name!r}, summary='a model', inference=('network',), build='strange:Model'{more})"
+    return f"{MODEL}\n@hookimpl\ndef i2i_models():\n    return [{spec}]\n"
+
+
+def only_broken(catalog: Catalog) -> BrokenPlugin:
+    """The one broken plugin, once nothing else has suffered."""
+    (plugin,) = catalog.broken
+    assert catalog.find("model", "cyclegan").distribution == "i2i-cyclegan"
+    assert catalog.find("recipe", "cyclegan-light").distribution == "i2i-cyclegan"
+    assert catalog.find("loss", "l1").distribution == "i2i"
+    assert plugin.distribution not in {entry.distribution for entry in catalog}
+    return plugin
+
+
+def only_broken_names(catalog: Catalog) -> list[str]:
+    return [plugin.distribution for plugin in catalog.broken]
+
+
+# what is installed
+
+
+def test_every_name_knows_the_distribution_and_version_it_comes_from() -> None:
+    catalog = discover()
+    entries = {(entry.kind, entry.name): (entry.distribution, entry.version) for entry in catalog}
+    core, cyclegan = ("i2i", metadata.version("i2i")), ("i2i-cyclegan", metadata.version("i2i-cyclegan"))
+    assert catalog.broken == ()
+    assert entries["loss", "lsgan"] == entries["dataset", "unpaired"] == core
+    assert entries["model", "cyclegan"] == entries["trainer", "cyclegan"] == entries["recipe", "cyclegan"] == cyclegan
+    assert catalog.versions(catalog.find("model", "cyclegan")) == dict([core, cyclegan])
+
+
+def test_a_stranger_enters_like_everybody_else(stranger: Callable[..., str]) -> None:
+    stranger(model("strange"), name="Strange.Plugin", version="7.1")
+    entry = discover().find("model", "strange")
+    assert (entry.kind, entry.distribution, entry.version) == ("model", "Strange.Plugin", "7.1")
+    assert entry.value.summary == "a model"
+
+
+def test_a_hook_may_be_a_generator(stranger: Callable[..., str]) -> None:
+    stranger(model("strange").replace("return [", "yield from ["))
+    assert "strange" in discover().names("model")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_and_all_known() -> None:
+    with pytest.raises(UsageError) as failure:
+        discover().find("loss", "lsgam")
+    known = "hinge, l1, lsgan, mse, nonsaturating"
+    assert str(failure.value) == f"unknown loss 'lsgam'; did you mean 'lsgan'? (known: {known})"
+
+
+def test_an_unknown_name_mentions_broken_plugins_which_might_have_it() -> None:
+    entries = {"model": {}}
+    catalog = Catalog(entries, (BrokenPlugin("strange-a", "1", "x"), BrokenPlugin("strange-b", "2", "y")))
+    assert catalog.unknown("model", "zoo") == (
+        "unknown model 'zoo' (known: none installed); broken: strange-a, strange-b, see `i2i plugins`"
+    )
+
+
+# broken plugins, from the command line
+
+
+def test_broken_plugins_are_listed_with_their_reasons_and_take_nobody_with_them(
+    tmp_path: Path, install_plugin: Callable[..., None], run_i2i: Callable[..., object]
+) -> None:
+    for name in ("broken_misspelt", "broken_import", "broken_clash"):
+        install_plugin(BROKEN / name, tmp_path)
+    listing = run_i2i("plugins", site=tmp_path)
+    cyclegan = f"i2i-cyclegan {metadata.version('i2i-cyclegan')}"
+    assert listing.returncode == 0
+    assert listing.stderr == ""
+    assert [line for line in listing.stdout.splitlines() if line.startswith("broken")] == [
+        f"broken  a-clash 1.0.0: a_clash: model 'cyclegan' of a-clash 1.0.0 exists already, from {cyclegan}",
+        "broken  strange-import 0.2.0: strange_import: ModuleNotFoundError: "
+        "No module named 'a_library_that_nobody_has'",
+        "broken  strange-misspelt 0.1.0: strange_misspelt: unknown hook 'i2i_modles'; did you mean 'i2i_models'?",
+    ]
+    rows = [tuple(line.split()[:4]) for line in listing.stdout.splitlines()]
+    version = cyclegan.split()[1]
+    assert ("model", "cyclegan", "i2i-cyclegan", version) in rows
+    assert ("recipe", "cyclegan-light", "i2i-cyclegan", version) in rows
+    assert not {"strange", "clash"} & {row[1] for row in rows}, "a broken plugin's other names stay out too"
+
+    shown = run_i2i("show", "cyclegan", site=tmp_path)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert yaml.safe_load(shown.stdout)["model"]["use"] == "cyclegan"
+
+
+# broken plugins, one by one
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        pytest.param("raise SystemExit(3)", "SystemExit: 3", id="exits"),
+        pytest.param("def broken(:", "SyntaxError: invalid syntax (__init__.py, line 1)", id="is no Python"),
+        pytest.param("raise RuntimeError", "RuntimeError: no explanation", id="fails without a word"),
+        pytest.param("raise ValueError('two\\nlines')", "two lines", id="fails in two lines"),
+        pytest.param("", "answers no hook; mark its functions with i2i.hookimpl", id="is empty"),
+        pytest.param(
+            model("strange").replace("@hookimpl\n", ""),
+            "answers no hook; mark its functions with i2i.hookimpl",
+            id="forgets the marker",
+        ),
+        pytest.param(
+            f"{MODEL}\n@hookimpl\ndef i2i_models():\n    raise KeyError('width')",
+            "i2i_models failed: KeyError: 'width'",
+            id="raises in a hook",
+        ),
+        pytest.param(
+            f"{MODEL}\n@hookimpl\ndef i2i_models():\n    yield 1 / 0",
+            "i2i_models failed: ZeroDivisionError: division by zero",
+            id="raises in a generator",
+        ),
+        pytest.param(
+            f"{MODEL}\n@hookimpl\ndef i2i_models():\n    return 5",
+            "i2i_models failed: TypeError: 'int' object is not iterable",
+            id="returns no iterable",
+        ),
+        pytest.param(
+            f"{MODEL}\n@hookimpl\ndef i2i_models():\n    pass",
+            "i2i_models returned None, not an iterable of ModelSpec",
+            id="forgets to return",
+        ),
+        pytest.param(
+            f"{MODEL}\n@hookimpl\ndef i2i_models():\n    return ['strange']",
+            "i2i_models returned 'strange' among its values, which is no ModelSpec",
+            id="returns names",
+        ),
+        pytest.param(
+            "from i2i import hookimpl\n@hookimpl\ndef i2i_recipes():\n    return ['a.yaml']",
+            "i2i_recipes returned 'a.yaml' among its values, which is no Traversable",
+            id="returns file names",
+        ),
+        pytest.param(
+            model("strange", ", api_version=99"),
+            "model 'strange' needs i2i API 99, this i2i offers 1",
+            id="needs a newer API",
+        ),
+        pytest.param(
+            model("strange", ", colour='red'"),
+            "i2i_models failed: TypeError: ModelSpec.__init__() got an unexpected keyword argument 'colour'",
+            id="knows a newer spec",
+        ),
+    ],
+)
+def test_a_plugin_may_fail_in_any_way_and_only_itself_is_left_out(
+    stranger: Callable[..., str], source: str, reason: str
+) -> None:
+    module = stranger(source)
+    assert only_broken(discover()) == BrokenPlugin("strange-plugin", "0.3", f"{module}: {reason}")
+
+
+def test_a_hook_with_a_wrong_parameter_is_refused(stranger: Callable[..., str]) -> None:
+    module = stranger(model("strange").replace("i2i_models()", "i2i_models(colour)"))
+    reason = only_broken(discover()).reason
+    assert reason.startswith(f"{module}: PluginValidationError: Plugin '{module}' for hook 'i2i_models' ")
+    assert "Argument(s) {'colour'} are declared in the hookimpl but can not be found in the hookspec" in reason
+    assert "\n" not in reason
+
+
+def test_a_name_twice_within_one_plugin_is_refused(stranger: Callable[..., str]) -> None:
+    twice = model("strange").replace("return [", "return 2 * [")
+    module = stranger(twice)
+    expected = f"{module}: model 'strange' of strange-plugin 0.3 exists already, from itself"
+    assert only_broken(discover()).reason == expected
+
+
+@pytest.mark.parametrize("name", ["a-clash", "zebra-clash", "i2i", "I2I_Zebra"])
+def test_our_own_plugins_keep_their_names_whatever_a_later_claimant_is_called(
+    stranger: Callable[..., str], name: str
+) -> None:
+    module = stranger(model("cyclegan"), name=name, version="2")
+    (broken,) = discover().broken
+    owner = f"i2i-cyclegan {metadata.version('i2i-cyclegan')}"
+    assert broken == BrokenPlugin(name, "2", f"{module}: model 'cyclegan' of {name} 2 exists already, from {owner}")
+
+
+def test_distributions_called_i2i_come_before_others_however_they_spell_it(stranger: Callable[..., str]) -> None:
+    stranger(model("strange"), name="a-clash")
+    stranger(model("strange"), name="I2I_Strange")
+    catalog = discover()
+    assert catalog.find("model", "strange").distribution == "I2I_Strange"
+    assert only_broken_names(catalog) == ["a-clash"]
+
+
+def test_one_broken_plugin_does_not_break_the_next(stranger: Callable[..., str]) -> None:
+    stranger(model("first").replace("i2i_models", "i2i_modles"), name="a-misspelt")
+    stranger("raise SystemExit", name="b-exits")
+    stranger(model("second"), name="c-healthy")
+    catalog = discover()
+    assert only_broken_names(catalog) == ["a-misspelt", "b-exits"]
+    assert "second" in catalog.names("model")
+
+
+def test_an_installation_that_lost_its_metadata_goes_by_its_module(
+    stranger: Callable[..., str], tmp_path: Path
+) -> None:
+    module = stranger(model("strange"))
+    (lost,) = (tmp_path / "site").glob("*.dist-info/METADATA")
+    lost.unlink()
+    entry = discover().find("model", "strange")
+    assert (entry.distribution, entry.version) == (module, "unknown")
+
+
+def test_control_c_is_not_taken_for_a_broken_plugin(stranger: Callable[..., str]) -> None:
+    stranger("raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        discover()
+
+
+# build paths
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("i2i.losses.image:L7", "AttributeError: module 'i2i.losses.image' has no attribute 'L7'"),
+        ("i2i.nothing:L1", "ModuleNotFoundError: No module named 'i2i.nothing'"),
+        ("not a path", ""),
+    ],
+)
+def test_a_build_path_that_leads_nowhere_is_named(path: str, reason: str) -> None:
+    with pytest.raises(I2IError) as failure:
+        resolve(path)
+    assert str(failure.value).startswith(f"{path}: cannot be imported: {reason}")
+
+
+def test_a_build_module_that_fails_is_named_whatever_it_raises(stranger: Callable[..., str]) -> None:
+    module = stranger("raise RuntimeError('no\\nluck')")
+    with pytest.raises(I2IError) as failure:
+        resolve(f"{module}:Model")
+    assert str(failure.value) == f"{module}:Model: cannot be imported: RuntimeError: no luck"
