@@ -91,7 +91,7 @@ def our_step(width: int, blocks: int, precision: str) -> Callable[[Tensor, Tenso
     """The same step by our loop, moving average and replay pool included."""
     options = [f"model.generator=resnet-{blocks}", f"model.width={width}", f"model.discriminator_width={width}"]
     recipe = load_recipe(discover(), "cyclegan", overrides=options)
-    trainer = build_trainer(recipe, build_model(recipe))
+    trainer = build_trainer(recipe, build_model(recipe.model))
     loop = Loop(trainer, Runtime.choose("cpu", precision), recipe.run, recipe.trainer.entry.value.ema)
 
     def step(a: Tensor, b: Tensor) -> None:

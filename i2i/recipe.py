@@ -170,6 +170,13 @@ def recipe_from_data(
     return draft.validated(source)
 
 
+def model_from_data(catalog: Catalog, data: Mapping[str, Any], source: str) -> Part:
+    """The model alone, as a weights file names it: how it was trained need not be installed to use it."""
+    draft = _Draft(catalog)
+    draft.overlay(source, {"model": data})
+    return draft.model()
+
+
 def validate_options(options: type[OptionsT], data: Mapping[str, Any], where: str) -> OptionsT:
     """Options from plain data; raises `RecipeError`, each line beginning with `where`."""
     try:
@@ -244,6 +251,13 @@ class _Draft:
         known = [at[:length] for length in range(len(at), 0, -1) if at[:length] in self.origins]
         label = f"{self.origins[known[0]]}: " if known else ""
         self.problems.append(f"{label}{'.'.join(at)}: {text}")
+
+    def model(self) -> Part:
+        """The model, or a `RecipeError`; the other sections do not count."""
+        model = self._part(("model",), "model")
+        if model is None:
+            raise RecipeError(self.problems)
+        return model
 
     def validated(self, name: str) -> Recipe:
         """The recipe, or a `RecipeError` with all problems."""

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console as RichConsole
+from rich.console import Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from i2i.cli.fit import spoken
 from i2i.training.fit import Listener
@@ -32,8 +35,9 @@ class Console(Listener):
         self.title = title
         self.signal_number: int | None = None
         self.live = sys.stderr.isatty()
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[scalars]}"))
-        self.progress = Progress(TextColumn("{task.description}"), *columns, console=RichConsole(stderr=True))
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress, self.scalars = Progress(*columns), Text()
+        self.view = Live(Group(self.progress, self.scalars), console=RichConsole(stderr=True), refresh_per_second=4)
         self.first_step = self.steps = 0
         self.began = self.told = time.monotonic()
 
@@ -41,7 +45,7 @@ class Console(Listener):
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.progress.stop()
+        self.view.stop()
 
     def describe(self, run: Fit) -> None:
         """What is about to be trained, on what, where."""
@@ -58,7 +62,7 @@ class Console(Listener):
     def said(self, text: str) -> None:
         """One line, above the live one."""
         if self.live:
-            self.progress.console.print(text, markup=False, highlight=False)
+            self.view.console.print(text, markup=False, highlight=False)
         else:
             click.echo(text)
 
@@ -66,8 +70,8 @@ class Console(Listener):
         """Begin to count."""
         self.first_step, self.steps, self.began = first_step, steps, time.monotonic()
         if self.live:
-            self.progress.add_task(self.title, total=steps, completed=first_step, scalars="")
-            self.progress.start()
+            self.progress.add_task(self.title, total=steps, completed=first_step)
+            self.view.start()
 
     def stepped(self, step: int) -> None:
         """Move the bar."""
@@ -78,7 +82,7 @@ class Console(Listener):
         """Show the newest scalars; plainly, at most every ten seconds."""
         text = "  ".join(f"{name} {value:.3g}" for name, value in scalars.items())
         if self.live:
-            self.progress.update(self.progress.task_ids[0], scalars=text)
+            self.scalars.plain = text
         elif step == self.steps or time.monotonic() - self.told > PLAIN_SECONDS:
             self.told = time.monotonic()
             left = (self.told - self.began) / max(1, step - self.first_step) * (self.steps - step)
@@ -86,7 +90,7 @@ class Console(Listener):
 
     def finished(self, folder: RunFolder, run: Fit) -> None:
         """What to do with the result."""
-        self.progress.stop()
+        self.view.stop()
         click.echo(f"done: {folder.path} (step {run.loop.step}); samples in {folder.path / 'samples'}")
         click.echo(f"next: i2i translate --run {folder.path} --src PICTURES --dst OUT")
 

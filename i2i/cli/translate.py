@@ -54,7 +54,7 @@ def translate(plugin: str | None, run: Path | None, weights: Path | None, **give
     if given["direction"] is not None:
         overrides["direction"] = given["direction"]
     translator = load(path, given["device"], given["precision"], given["background"], catalog, **overrides)
-    click.echo(f"{translator.recipe.name}, step {translator.step}: {path} ({why})", err=True)
+    click.echo(f"{translator.header['recipe']['name']}, step {translator.header['step']}: {path} ({why})", err=True)
     broken = _translate_all(translator, jobs, given["batch"], given["seed"])
     click.echo(f"{len(jobs) - len(broken)} of {len(jobs)} pictures translated into {given['destination']}")
     for picture in broken:

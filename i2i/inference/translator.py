@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ from i2i.images.decode import open_picture, to_image, to_tensor
 from i2i.inference.fitting import apply
 from i2i.inference.pipeline import Read, batched, read_ahead
 from i2i.plugins import Catalog, discover, resolve
-from i2i.recipe import Recipe, recipe_from_data, validate_options
+from i2i.recipe import Part, model_from_data, validate_options
 from i2i.training.building import load_inference_model
 from i2i.training.chance import seed_for
 from i2i.training.run_folder import weights_at
@@ -42,11 +42,8 @@ class Translator:
     """Translates single pictures, lists and streams of any length; made by `load`."""
 
     model: Any
-    recipe: Recipe
-    step: int
-    """Training steps behind the weights."""
-    note: str
-    """On what the weights were trained, under which licence."""
+    header: Mapping[str, Any]
+    """What the weights file says of itself: `recipe`, `step`, `versions`, `data`, `note`."""
     runtime: Runtime
     options: Options
     background: str = "white"
@@ -132,28 +129,28 @@ def load(
     """
     source = weights_at(Path(path))
     weights = Weights.load(source)
-    recipe = recipe_of(weights, catalog or discover(), str(source))
-    spec = recipe.model.entry.value
-    translate_options = validate_options(spec.translate_options, options, "translate.")
+    part = model_of(weights, catalog or discover(), str(source))
+    translate_options = validate_options(part.entry.value.translate_options, options, "translate.")
     runtime = Runtime.choose(device, precision)
-    model = load_inference_model(recipe, weights, str(source)).to(runtime.device)
-    return Translator(model, recipe, weights.step, weights.note, runtime, translate_options, background)
+    model = load_inference_model(part, weights, str(source)).to(runtime.device)
+    return Translator(model, weights.header(), runtime, translate_options, background)
 
 
-def recipe_of(weights: Weights, catalog: Catalog, source: str) -> Recipe:
-    """The recipe in a weights file, its model options migrated where they are of an older version."""
-    data = dict(weights.recipe)
-    name = data.get("model", {}).get("use")
+def model_of(weights: Weights, catalog: Catalog, source: str) -> Part:
+    """The model that a weights file names, its options migrated where they are of an older version."""
+    data = weights.recipe.get("model", {})
+    name = str(data.get("use"))
     if name not in catalog.entries["model"]:
         made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
-        raise I2IError(f"{source}: {catalog.unknown('model', str(name))}; the weights were made by {made_by}")
-    spec = catalog.entries["model"][name].value
-    if weights.model_version > spec.version:
-        text = f"{source}: version {weights.model_version} of model '{name}'; the installed plugin knows {spec.version}"
-        raise I2IError(f"{text}: upgrade {catalog.entries['model'][name].distribution}")
-    if weights.model_version < spec.version and spec.migrate:
-        data["model"] = resolve(spec.migrate)(data["model"], weights.model_version)
-    return recipe_from_data(catalog, data, source)
+        raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
+    entry = catalog.find("model", name)
+    known = entry.value.version
+    if weights.model_version > known:
+        newer = f"{source}: version {weights.model_version} of model '{name}'; the installed one knows {known}"
+        raise I2IError(f"{newer}: pip install -U {entry.distribution}")
+    if weights.model_version < known and entry.value.migrate:
+        data = resolve(entry.value.migrate)(data, weights.model_version)
+    return model_from_data(catalog, data, source)
 
 
 def _in_unit_range(picture: Tensor) -> Tensor:

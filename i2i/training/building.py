@@ -40,9 +40,9 @@ def build(part: Part) -> Any:
     return resolve(part.entry.value.build)(part.options)
 
 
-def build_model(recipe: Recipe) -> nn.Module:
+def build_model(part: Part) -> nn.Module:
     """The model on the CPU, with initial weights from torch's current seed, after its `prepare`."""
-    model: Any = build(recipe.model)
+    model: Any = build(part)
     if hasattr(model, "prepare"):
         model.prepare()
     return model
@@ -86,11 +86,11 @@ def start_from(model: nn.Module, weights: Weights, source: str) -> None:
     model.load_state_dict(dict(weights.tensors), strict=False)
 
 
-def load_inference_model(recipe: Recipe, weights: Weights, source: str) -> nn.Module:
+def load_inference_model(part: Part, weights: Weights, source: str) -> nn.Module:
     """The model with the submodules that the file holds; the ones it lacks are None."""
-    spec = recipe.model.entry.value
+    spec = part.entry.value
     with torch.random.fork_rng(devices=[]):
-        model = build_model(recipe)
+        model = build_model(part)
     held = {key.split(".")[0] for key in weights.tensors}
     for name, _ in list(model.named_children()):
         if name not in held:

@@ -226,7 +226,7 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
     dataset = build_dataset(recipe)
     seed_torch("init", run.seed)
     with memory_explained(ADVICE):
-        trainer = build_trainer(recipe, build_model(recipe))
+        trainer = build_trainer(recipe, build_model(recipe.model))
         loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema)
     batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
     fit = Fit(catalog, recipe, runtime, dataset, loop, batches, listener)

@@ -95,11 +95,11 @@ def newest_finished_run(runs: Path, recipe_name: str) -> Path | None:
     for folder in sorted(folders, key=_last_written, reverse=True):
         try:
             recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
-            wanted = recipe["run"]["steps"] if recipe["name"] == recipe_name else None
-        except (OSError, yaml.YAMLError, KeyError, TypeError):
+            name, steps = recipe["name"], int(recipe["run"]["steps"])
+        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
             continue  # somebody else's folder
-        newest = newest_checkpoint(folder / CHECKPOINTS) if wanted is not None else None
-        if newest is not None and checkpoint_step(newest) >= wanted:
+        newest = newest_checkpoint(folder / CHECKPOINTS) if name == recipe_name else None
+        if newest is not None and checkpoint_step(newest) >= steps:
             return folder
     return None
 

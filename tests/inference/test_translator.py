@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from PIL import Image
 
-from i2i import BrokenPicture, RecipeError, UsageError, load, load_recipe, start
+from i2i import BrokenPicture, I2IError, RecipeError, UsageError, Weights, load, load_recipe, start
 from i2i.inference.choosing import choose_weights
 from i2i.plugins import discover
 
@@ -104,3 +106,40 @@ def test_loading_leaves_the_callers_chance_alone(run):
     torch.manual_seed(5)
     load(run)
     assert torch.equal(torch.rand(3), expected)
+
+
+def rewritten(run, path, **changes):
+    """The run's weights with another header."""
+    weights = Weights.load(run / "checkpoints" / "step-0000001" / "weights.safetensors")
+    replace(weights, **changes).save(path)
+    return path
+
+
+def test_weights_need_their_model_and_nothing_else_of_their_recipe(run, tmp_path):
+    recipe = dict(Weights.load(run / "checkpoints" / "step-0000001" / "weights.safetensors").recipe)
+    foreign = {
+        **recipe,
+        "losses": {"cycle": {"use": "pinball"}},
+        "dataset": {"use": "cloud"},
+        "trainer": {"use": "odd"},
+    }
+    path = rewritten(run, tmp_path / "w.safetensors", recipe=foreign)
+    assert load(path).translate(torch.rand(3, 16, 16)).shape == (3, 16, 16)
+    path = rewritten(run, tmp_path / "w.safetensors", recipe={**recipe, "model": {"use": "cyclegna"}})
+    with pytest.raises(
+        I2IError, match=r"unknown model 'cyclegna'; did you mean 'cyclegan'\?.* made by i2i .*i2i-cyclegan"
+    ):
+        load(path)
+
+
+def test_weights_of_a_newer_model_are_refused_by_name(run, tmp_path):
+    path = rewritten(run, tmp_path / "w.safetensors", model_version=2)
+    with pytest.raises(I2IError, match=r"version 2 of model 'cyclegan'; the installed one knows 1: pip install -U"):
+        load(path)
+
+
+def test_weights_that_do_not_fit_their_options_are_refused(run, tmp_path):
+    recipe = dict(Weights.load(run / "checkpoints" / "step-0000001" / "weights.safetensors").recipe)
+    path = rewritten(run, tmp_path / "w.safetensors", recipe={**recipe, "model": {**recipe["model"], "width": 8}})
+    with pytest.raises(I2IError, match=r"does not fit the model 'cyclegan': .*size mismatch"):
+        load(path)
