@@ -47,7 +47,7 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
     \b
     i2i fit --plugin cyclegan-light --src photos/ --target paintings/
     i2i fit --plugin cyclegan --src photos/ --target paintings/ --set trainer.replay=20 --out my-run
-    i2i fit --resume my-run --steps 30000
+    i2i fit --resume my-run
     """
     if resume is not None:
         _refuse_with_resume(plugin=plugin, config=config, **given)

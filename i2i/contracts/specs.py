@@ -21,7 +21,7 @@ class Options(BaseModel):
     Give each field a `description` (with its unit) and its bounds: `i2i show` prints them, validation enforces them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from i2i.contracts import DatasetSpec, Options
 from i2i.hookspecs import hookimpl
 
 Folders = Annotated[
-    tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value), Field(min_length=1)
+    tuple[str, ...], Field(min_length=1), BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 ]
 """One folder or several."""
 

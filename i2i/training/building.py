@@ -14,7 +14,7 @@ from i2i.recipe import LossPart, Part, Recipe
 
 
 class WeightedLoss(nn.Module):
-    """A loss in its role: every answer multiplied by the recipe's weight."""
+    """A loss in its role, multiplied by the recipe's weight."""
 
     def __init__(self, loss: nn.Module, weight: float, needs_real_logits: bool) -> None:
         super().__init__()

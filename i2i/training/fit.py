@@ -87,6 +87,7 @@ class Fit:
         if first >= run.steps:
             self.listener.said(f"already at step {first} of {run.steps}; --steps N goes further")
             return self.folder
+        self._tell_of_idle_steps()
         self.listener.started(first, run.steps)
         preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
         batches = self.batches.from_step(first)
@@ -112,6 +113,13 @@ class Fit:
         if self.broken:
             self.listener.said(f"broken pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
         return self.folder
+
+    def _tell_of_idle_steps(self) -> None:
+        """Schedules are absolute: a run that is made longer does not stretch them."""
+        rate, run = self.loop.trainer.learning_rate, self.recipe.run
+        if idle := [name for name in self.loop.optimizers if not rate(name, run.steps - 1)]:
+            text = f"the schedule of {', '.join(idle)} ends before step {run.steps}: the last steps teach nothing"
+            self.listener.said(f"{text}; to go further, start a new run with --init and a longer schedule")
 
     def try_one_step(self) -> DryRun:
         """One step without a run folder: what was found, how long it takes, how much memory."""

@@ -92,12 +92,12 @@ def test_a_destination_that_cannot_be_written_is_one_line(run):
 
 
 def test_three_mistakes_are_three_lines_and_exit_2(pictures):
-    (pictures / "mine.yaml").write_text("trainer: {leaning_rate: 1}\nrun: {batch: 0}\nlosses: {cycle: {use: l3}}\n")
+    (pictures / "mine.yaml").write_text("trainer: {leaning_rate: 1}\nrun: {batch: 0}\nlosses: {cycle: {use: l11}}\n")
     result = i2i("fit", "--plugin", "cyclegan", "--config", "mine.yaml", "--src", "photos", "--target", "paintings",
                  cwd=pictures)  # fmt: skip
     assert result.returncode == 2
     assert sorted(errors(result)) == [
-        "Error: mine.yaml: losses.cycle.use: unknown loss 'l3'; did you mean 'l1'? "
+        "Error: mine.yaml: losses.cycle.use: unknown loss 'l11'; did you mean 'l1'? "
         "(known: hinge, l1, lsgan, mse, nonsaturating)",
         "Error: mine.yaml: run.batch: should be greater than or equal to 1, found 0",
         "Error: mine.yaml: trainer.leaning_rate: unknown key; did you mean 'learning_rate'?",

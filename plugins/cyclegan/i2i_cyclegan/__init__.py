@@ -7,7 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from i2i import ModelSpec, Options, Role, TrainerSpec, hookimpl
 
@@ -47,6 +47,12 @@ class TrainerOptions(Options):
     decay_from: int = Field(100_000, ge=0, description="step from which the learning rate falls linearly")
     decay_to: int = Field(200_000, ge=1, description="step at which the learning rate is 0")
     replay: int = Field(50, ge=0, description="generated pictures a discriminator is shown again; 0: only the newest")
+
+    @model_validator(mode="after")
+    def _decay_has_a_length(self) -> TrainerOptions:
+        if self.decay_to < self.decay_from:
+            raise ValueError(f"decay_to {self.decay_to} is before decay_from {self.decay_from}")
+        return self
 
 
 @hookimpl

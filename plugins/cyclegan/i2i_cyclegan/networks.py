@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from i2i import I2IError
+
 
 class InstanceNorm(nn.InstanceNorm2d):
     """Ulyanov et al. 2016, without learned scale and shift."""
@@ -120,7 +122,7 @@ class UNetGenerator(nn.Module):
         super().__init__()
         levels = side.bit_length() - 1  # 7 for 128, 8 for 256: down to one pixel
         self.multiple_of = self.min_size = side
-        self.margin = 2 * side
+        self.margin = 3 * (side - 1)  # 2 on the way up, 1 on the way down
         block = SkipBlock(8 * width, 8 * width, None, resize)
         for _ in range(levels - 5):
             block = SkipBlock(8 * width, 8 * width, block, resize)
@@ -138,6 +140,8 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, width: int, layers: int) -> None:
         super().__init__()
+        self.layers = layers
+        self.min_size = 3 * 2**layers  # 3×3 → 2×2 → 1×1 behind the strided layers; a norm needs more than one value
         sequence: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         channels = width
         for layer in range(1, layers + 1):
@@ -152,7 +156,16 @@ class PatchDiscriminator(nn.Module):
         self.model = nn.Sequential(*sequence, nn.Conv2d(channels, 1, 4, padding=1))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] → logits (B, 1, about H/8, about W/8) with 3 layers."""
+        """(B, 3, H, W) in [0, 1] → logits (B, 1, about H/8, about W/8) with 3 layers.
+
+        Raises `I2IError` for pictures that are smaller than `min_size`.
+        """
+        height, width = pictures.shape[-2:]
+        if min(height, width) < self.min_size:
+            raise I2IError(
+                f"a discriminator of {self.layers} layers judges pictures from {self.min_size}×{self.min_size} up, "
+                f"found {width}×{height}: raise dataset.crop or lower model.discriminator_layers"
+            )
         return self.model(pictures * 2 - 1).float()
 
 

@@ -18,12 +18,12 @@ class ReplayPool:
         shown = []
         for picture in fresh:
             if len(self.pictures) < self.size:
-                self.pictures.append(picture)
+                self.pictures.append(picture.clone())  # a view would keep its whole batch in memory
                 shown.append(picture)
             elif self.size and torch.rand(()) < 0.5:
                 slot = int(torch.randint(self.size, ()))
                 shown.append(self.pictures[slot].to(picture))
-                self.pictures[slot] = picture
+                self.pictures[slot] = picture.clone()
             else:
                 shown.append(picture)
         return torch.stack(shown)

@@ -81,12 +81,12 @@ class CycleGANTrainer(Trainer):
 
     def state_dict(self) -> dict[str, Any]:
         """Both replay pools."""
-        return {"shown_targets": self.shown_targets.pictures, "shown_sources": self.shown_sources.pictures}
+        return {"shown_targets": list(self.shown_targets.pictures), "shown_sources": list(self.shown_sources.pictures)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Both replay pools."""
-        self.shown_targets.pictures = state["shown_targets"]
-        self.shown_sources.pictures = state["shown_sources"]
+        self.shown_targets.pictures = list(state["shown_targets"])
+        self.shown_sources.pictures = list(state["shown_sources"])
 
     def _fools(self, judge: Any, fake: Tensor, real: Tensor) -> Tensor:
         """A generator's side of equation 1."""

@@ -29,7 +29,7 @@ def weights_of(catalog: i2i.Catalog, tmp_path: Path) -> WeightsOf:
 
     def make(*submodules: str, overrides: tuple[str, ...] = ()) -> Path:
         recipe = i2i.load_recipe(catalog, "cyclegan-digits", overrides=[*TINY, *overrides])
-        state = build_model(recipe).apply(lively).state_dict()
+        state = build_model(recipe.model).apply(lively).state_dict()
         path = tmp_path / "weights.safetensors"
         i2i.Weights(
             recipe=recipe.as_dict(),
@@ -139,7 +139,7 @@ def test_a_weights_file_holds_no_discriminator(catalog: i2i.Catalog) -> None:
 
 
 def test_networks_start_from_the_papers_deviation_and_each_from_its_own_numbers(catalog: i2i.Catalog) -> None:
-    model = build_model(i2i.load_recipe(catalog, "cyclegan-digits", overrides=TINY))
+    model = build_model(i2i.load_recipe(catalog, "cyclegan-digits", overrides=TINY).model)
     weights = [parameter.flatten() for parameter in model.parameters() if parameter.dim() > 1]
     assert torch.cat(weights).std().item() == pytest.approx(0.02, rel=0.03)  # appendix 7.1
     for one, other in ((model.to_target, model.to_source), (model.judge_target, model.judge_source)):

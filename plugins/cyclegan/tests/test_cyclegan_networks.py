@@ -22,6 +22,8 @@ from i2i_cyclegan.networks import (
 )
 from torch import Tensor, nn
 
+from i2i import I2IError
+
 # --- the published architecture, written plainly ---
 
 
@@ -315,6 +317,26 @@ def test_patch_discriminator_judges_patches_of_the_published_size(layers: int, f
     middle = network(torch.rand(1, 3, 160, 160)).shape[-1] // 2
     top, bottom, left, right = reach(network, 160, middle, middle)
     assert (bottom - top + 1, right - left + 1) == (field, field)
+
+
+@pytest.mark.parametrize("layers", [1, 3, 5])
+def test_patch_discriminator_says_from_which_size_it_judges(layers: int) -> None:
+    network = PatchDiscriminator(2, layers)
+    side = 3 * 2**layers
+    assert network(torch.rand(1, 3, side, side)).shape == (1, 1, 1, 1)
+    with pytest.raises(I2IError, match=f"{layers} layers judges .* from {side}×{side} up, found {side}×{side - 1}:"):
+        network(torch.rand(1, 3, side - 1, side))
+
+
+@pytest.mark.parametrize("resize", [False, True])
+def test_margin_bounds_how_far_a_pixel_of_the_unet_reaches(resize: bool) -> None:
+    network = without_statistics_or_kinks(UNetGenerator(128, 1, resize))
+    strip = torch.full((1, 3, 128, 1024), 0.5)
+    for column in (511, 512):  # on either side of a border between bottleneck pixels
+        pictures = strip.clone().requires_grad_()
+        network(pictures)[0, 0, 64, column].backward()
+        touched = (pictures.grad[0].abs().sum((0, 1)) > 0).nonzero()
+        assert max(column - int(touched.min()), int(touched.max()) - column) <= network.margin
 
 
 @pytest.mark.parametrize("resize", [False, True])

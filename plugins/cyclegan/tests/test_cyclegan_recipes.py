@@ -74,6 +74,7 @@ def test_digits_is_small_enough_for_two_cores(catalog: i2i.Catalog) -> None:
         ("model.width=0", "model.width"),
         ("model.discriminator_layers=6", "model.discriminator_layers"),
         ("trainer.replay=-1", "trainer.replay"),
+        ("trainer.decay_to=5", "trainer: decay_to 5 is before decay_from 100000"),
         ("trainer.leaning_rate=1", "did you mean 'learning_rate'?"),
         ("losses.cycle=null", "losses.cycle: missing; there and back again gives the same picture"),
         ("losses.adversarial.use=l1", "'l1' is of kind image; this role takes kind adversarial"),

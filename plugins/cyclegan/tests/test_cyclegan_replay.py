@@ -60,6 +60,12 @@ def test_pool_of_size_zero_shows_the_newest_and_keeps_nothing() -> None:
     assert pool.pictures == []
 
 
+def test_a_kept_picture_does_not_keep_its_batch_in_memory() -> None:
+    pool = ReplayPool(2)
+    pool.exchange(torch.rand(8, 3, 4, 4))
+    assert all(picture.untyped_storage().nbytes() == 3 * 4 * 4 * 4 for picture in pool.pictures)
+
+
 def test_what_is_shown_is_a_function_of_torchs_seed() -> None:
     def run(seed: int) -> list[int]:
         torch.manual_seed(seed)

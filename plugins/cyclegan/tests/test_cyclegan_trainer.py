@@ -30,7 +30,7 @@ def loop_of(catalog: i2i.Catalog) -> LoopOf:
     def make(*overrides: str, precision: str = "fp32") -> Loop:
         recipe = i2i.load_recipe(catalog, "cyclegan-digits", overrides=[*TINY, *overrides])
         torch.manual_seed(recipe.run.seed)
-        trainer = build_trainer(recipe, build_model(recipe))
+        trainer = build_trainer(recipe, build_model(recipe.model))
         return Loop(trainer, Runtime(torch.device("cpu"), precision), recipe.run, recipe.trainer.entry.value.ema)
 
     return make
@@ -278,7 +278,7 @@ def test_preview_shows_both_directions_and_both_ways_back_and_trains_nothing(loo
 
 def test_a_model_without_judges_is_refused_by_name(catalog: i2i.Catalog) -> None:
     recipe = i2i.load_recipe(catalog, "cyclegan-digits", overrides=TINY)
-    model = build_model(recipe)
+    model = build_model(recipe.model)
     del model.judge_source
     with pytest.raises(
         i2i.UsageError, match=r"needs a model with .*; 'cyclegan' has to_target, to_source, judge_target$"
