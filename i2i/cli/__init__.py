@@ -72,6 +72,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output has gone
+    except OSError as error:
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("I2I_TRACEBACK"):
             raise

@@ -63,18 +63,16 @@ class Batches:
             pin_memory=self.runtime.device.type == "cuda",
             worker_init_fn=_leave_signals_to_the_loop,
             generator=torch.Generator(),
-            persistent_workers=False,
         )
         loaded = iter(loader)
         while True:
-            yield [self._prepared(step, part, *next(loaded)) for part in range(self.accumulate)]
+            yield [self._prepared(step, part, next(loaded)) for part in range(self.accumulate)]
             step += 1
 
-    def fixed(self, dataset: Dataset, count: int) -> dict[str, Tensor]:
+    def fixed(self, dataset: Dataset, count: int) -> MicroBatch:
         """The same few samples every time, for the sample grid."""
         loads = [_load(dataset, index % len(dataset), rng_for("fixed", self.seed, index)) for index in range(count)]
-        tensors, _ = _collate(loads)
-        return self._on_device(tensors, ("fixed", self.seed))
+        return self._micro_batch(0, _collate(loads), ("fixed", self.seed))
 
     def _first_sample(self, part: int) -> int:
         size = self.batch // self.accumulate
@@ -88,19 +86,23 @@ class Batches:
                 yield list(range(first, first + size))
             step += 1
 
-    def _prepared(
-        self, step: int, part: int, tensors: dict[str, Tensor], broken: tuple[BrokenPicture, ...]
-    ) -> MicroBatch:
-        place = ("prepare", self.seed, step, part, self.runtime.rank)
-        return MicroBatch(self._first_sample(part), self._on_device(tensors, place), broken)
+    def _prepared(self, step: int, part: int, loaded: _Load) -> MicroBatch:
+        return self._micro_batch(
+            self._first_sample(part), loaded, ("prepare", self.seed, step, part, self.runtime.rank)
+        )
 
-    def _on_device(self, tensors: dict[str, Tensor], place: tuple[int | str, ...]) -> dict[str, Tensor]:
+    def _micro_batch(self, first_sample: int, loaded: _Load, place: tuple[int | str, ...]) -> MicroBatch:
+        if isinstance(loaded, I2IError):
+            raise loaded
+        tensors, broken = loaded
         device = self.runtime.device
         moved = {key: pictures.to(device, non_blocking=True) for key, pictures in tensors.items()}
-        return self.dataset.prepare(moved, generator_for(device, *place))
+        return MicroBatch(first_sample, self.dataset.prepare(moved, generator_for(device, *place)), broken)
 
 
-_Load = tuple[dict[str, Tensor], tuple[BrokenPicture, ...]]
+_Load = tuple[dict[str, Tensor], tuple[BrokenPicture, ...]] | I2IError
+"""Samples and the broken pictures met on the way. An error is a value: raised in a worker it would arrive as a
+traceback's text."""
 
 
 class _Positions(TorchDataset[_Load]):
@@ -138,20 +140,25 @@ class _EndlessSampler:
 def _load(dataset: Dataset, index: int, rng: numpy.random.Generator) -> _Load:
     """A sample; a broken picture is noted and another one drawn, by the same chance every time."""
     broken: list[BrokenPicture] = []
-    while True:
+    while len(broken) < MAX_BROKEN_IN_A_ROW:
         try:
             return dataset.load(index, rng), tuple(broken)
         except BrokenPicture as picture:
             broken.append(picture)
-        if len(broken) == MAX_BROKEN_IN_A_ROW:
-            raise I2IError(f"{len(broken)} pictures in a row cannot be read; the last: {broken[-1]}")
-        index = int(rng.integers(len(dataset)))
+            index = int(rng.integers(len(dataset)))
+        except I2IError as error:
+            return error
+    return I2IError(f"{len(broken)} pictures in a row cannot be read; the last: {broken[-1]}")
 
 
 def _collate(loads: Sequence[_Load]) -> _Load:
-    keys = loads[0][0].keys()
-    tensors = {key: torch.stack([sample[key] for sample, _ in loads]) for key in keys}
-    return tensors, tuple(picture for _, broken in loads for picture in broken)
+    samples, broken = list[dict[str, Tensor]](), list[BrokenPicture]()
+    for load in loads:
+        if isinstance(load, I2IError):
+            return load
+        samples.append(load[0])
+        broken.extend(load[1])
+    return {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}, tuple(broken)
 
 
 def _default_workers(device: torch.device) -> int:

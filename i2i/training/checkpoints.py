@@ -155,6 +155,8 @@ def _sha256(path: Path) -> str:
 
 def _flush(path: Path) -> None:
     """Make a file or a folder survive a power cut."""
+    if os.name == "nt" and path.is_dir():  # Windows has no such call for folders
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

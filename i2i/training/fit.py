@@ -89,7 +89,9 @@ class Fit:
             return self.folder
         self._tell_of_idle_steps()
         self.listener.started(first, run.steps)
-        preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
+        preview = self._preview_batch()
+        if self.saved_step < first:
+            self._save()  # a disk that is full or read-only is found now, and a run killed early can go on
         batches = self.batches.from_step(first)
         clock, clock_step = time.perf_counter(), first
         while self.loop.step < run.steps:
@@ -160,9 +162,20 @@ class Fit:
         self.folder.log(self.loop.step, numbers)
         self.listener.logged(self.loop.step, numbers)
 
+    def _preview_batch(self) -> dict[str, Tensor]:
+        """Held-out samples; where none of them can be read, training samples."""
+        try:
+            preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
+        except I2IError:
+            preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
+        for picture in preview.broken:
+            self.note_broken(picture)
+        return preview.tensors
+
     def _sample(self, preview: dict[str, Tensor]) -> None:
         assert self.folder is not None
-        columns = self.loop.preview(preview)
+        with memory_explained(ADVICE):
+            columns = self.loop.preview(preview)
         if columns:
             images = {title: [to_image(picture) for picture in pictures] for title, pictures in columns.items()}
             write_picture(contact_sheet(images), self.folder.sample_path(self.loop.step))
@@ -217,6 +230,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     fit = _assemble(catalog, recipe, listener)
     state: Any = load_checkpoint(checkpoint)
     fit.loop.load_state_dict(state["loop"])
+    fit.saved_step = fit.loop.step
     for key, value in fit.runtime.describe().items():
         if (before := state["environment"].get(key)) != value and key in {"device", "precision", "threads", "torch"}:
             listener.said(f"{key} was {before}, is {value}: the run goes on, but not bit for bit as it would have")

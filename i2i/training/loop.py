@@ -31,13 +31,16 @@ class Loop:
         self.step = 0
 
     def advance(self, batch: Sequence[MicroBatch]) -> Mapping[str, Tensor]:
-        """One optimizer step on all micro-batches; the scalars of the last one."""
-        scalars: Mapping[str, Tensor] = {}
+        """One optimizer step on all micro-batches; the means of their scalars."""
+        scalars: dict[str, Tensor] = {}
         for part, micro_batch in enumerate(batch):
             seed_torch("step", self.run.seed, self.step, part, self.runtime.rank)
             self.turns.begin(self.step, part, micro_batch.first_sample, micro_batch.samples)
             with self.runtime.autocast():
-                scalars = self.trainer.step(micro_batch.tensors, self.turns)
+                answers = self.trainer.step(micro_batch.tensors, self.turns)
+            for name, value in answers.items():
+                share = value.detach() / len(batch)
+                scalars[name] = scalars[name] + share if name in scalars else share
         self.turns.finish()
         self.ema.update(self.step)
         self.step += 1

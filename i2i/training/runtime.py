@@ -40,7 +40,8 @@ class Runtime:
 
     def describe(self) -> dict[str, object]:
         """What a bit-identical repetition needs to be the same."""
-        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.processor()
+        is_cuda = self.device.type == "cuda"
+        name = torch.cuda.get_device_name(self.device) if is_cuda else torch.cpu.get_capabilities().get("cpu_name")
         return {
             "device": self.device.type,
             "device name": name or platform.machine(),

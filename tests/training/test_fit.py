@@ -46,6 +46,25 @@ def test_a_resumed_run_equals_one_never_stopped_bit_for_bit(catalog, alien_recip
     assert all(torch.equal(a.tensors[key], b.tensors[key]) for key in a.tensors)
 
 
+def test_a_run_killed_before_its_first_checkpoint_starts_again(catalog, alien_recipe, tmp_path):
+    whole = start(catalog, alien_recipe(), tmp_path / "whole").run()
+    part = start(catalog, alien_recipe(), tmp_path / "part")
+
+    class PowerCut(BaseException):
+        pass
+
+    def cut(step):
+        if step == 2:
+            raise PowerCut
+
+    part.listener.stepped = cut
+    with pytest.raises(PowerCut):
+        part.run()
+    assert [path.name for path in part.folder.checkpoints.iterdir()] == ["step-0000000"]
+    resumed = resume(catalog, tmp_path / "part").run()
+    assert identical(checkpoint(whole, 8), checkpoint(resumed, 8))
+
+
 def test_another_seed_gives_other_weights(catalog, alien_recipe, tmp_path):
     runs = [start(catalog, alien_recipe(f"run.seed={seed}"), tmp_path / str(seed)).run() for seed in (1, 2)]
     assert not identical(*(checkpoint(run, 8) for run in runs))
@@ -108,7 +127,7 @@ def test_a_run_folder_holds_what_the_design_says(catalog, alien_recipe, tmp_path
         "samples/step-0000004.png",
         "samples/step-0000008.png",
     }
-    for step in (4, 8):
+    for step in (0, 4, 8):
         for name in ("weights.safetensors", "training.safetensors", "state.json"):
             expected.add(f"checkpoints/step-{step:07d}/{name}")
     assert there == expected
@@ -156,7 +175,8 @@ def test_a_damaged_checkpoint_is_passed_over_in_one_line(catalog, alien_recipe, 
 
 def test_a_run_without_an_intact_checkpoint_cannot_go_on(catalog, alien_recipe, tmp_path):
     run = start(catalog, alien_recipe("run.steps=1"), tmp_path / "run").run()
-    (run.checkpoints / "step-0000001" / "state.json").unlink()
+    for saved in run.checkpoints.iterdir():
+        (saved / "state.json").unlink()
     with pytest.raises(I2IError, match="holds no intact checkpoint to go on from; start again with another --out"):
         resume(catalog, run.path)
 
@@ -197,11 +217,21 @@ def test_broken_pictures_are_left_out_counted_and_listed(catalog, alien_recipe, 
     assert "text.jpg" in json.loads((run.path / "environment.json").read_text())["broken"][0]
 
 
-def test_nothing_but_broken_pictures_is_one_clear_line(catalog, alien_recipe, folders):
+@pytest.mark.parametrize("workers", [0, 1])
+def test_nothing_but_broken_pictures_is_one_clear_line(catalog, alien_recipe, folders, workers):
     for path in (folders / "photos").iterdir():
         path.write_bytes(path.read_bytes()[:60])  # a header and no pixels
-    with pytest.raises(I2IError, match=r"100 pictures in a row cannot be read; the last: .*photos"):
-        start(catalog, alien_recipe(), dry_run=True).try_one_step()
+    going = start(catalog, alien_recipe(f"run.workers={workers}"), dry_run=True)
+    with pytest.raises(I2IError, match=r"^100 pictures in a row cannot be read; the last: .*photos[^\n]*$"):
+        going.try_one_step()
+
+
+def test_held_out_pictures_that_cannot_be_read_do_not_end_a_run(catalog, alien_recipe, folders, tmp_path):
+    held_out = start(catalog, alien_recipe(), dry_run=True).dataset.validation.pictures["source"]
+    for path in held_out:
+        path.write_bytes(path.read_bytes()[:60])
+    run = start(catalog, alien_recipe("run.steps=4"), tmp_path / "run").run()
+    assert run.sample_path(4).is_file()
 
 
 def test_a_dry_run_tells_and_writes_nothing(catalog, alien_recipe, tmp_path, monkeypatch):
@@ -278,7 +308,7 @@ def test_a_model_without_what_the_scheme_needs_is_named(catalog, folders):
 def test_the_preview_is_the_weights_files_view(catalog, alien_recipe, tmp_path):
     going = start(catalog, alien_recipe(), tmp_path / "run")
     going.run()
-    batch = going.batches.fixed(going.dataset, 2)
+    batch = going.batches.fixed(going.dataset, 2).tensors
     shown = going.loop.preview(batch)["repainted"]
     translator = load(going.folder.path, catalog=catalog)
     with torch.no_grad():
