@@ -105,8 +105,13 @@ def _type(schema: Mapping[str, Any]) -> str:
     if "const" in schema:
         return str(schema["const"])
     kind = "list of " + _type(schema["items"]) if schema.get("type") == "array" and "items" in schema else None
-    bounds = [text.format(schema[key]) for key, text in BOUNDS if key in schema]
+    bounds = [text.format(_bound(schema[key])) for key, text in BOUNDS if key in schema]
     return " ".join([kind or schema.get("type", "any"), *bounds])
+
+
+def _bound(bound: Any) -> Any:
+    """0 rather than 0.0, which pydantic's older versions give."""
+    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
 
 
 def _value(value: Any) -> str:

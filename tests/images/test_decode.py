@@ -240,7 +240,7 @@ def test_an_srgb_profile_changes_no_value(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "a.png") == noise
 
 
-@pytest.mark.parametrize("profile", [b"not a profile", swapped_profile()[:200]])
+@pytest.mark.parametrize("profile", [b"not a profile", swapped_profile()[:200]], ids=["text", "cut"])
 def test_a_broken_profile_is_ignored(tmp_path: Path, profile: bytes) -> None:
     Image.new("RGB", (1, 1), (9, 8, 7)).save(tmp_path / "a.png", icc_profile=profile)
     assert pixels(open_picture(tmp_path / "a.png")) == [(9, 8, 7)]
