@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from i2i import (
     Catalog,
@@ -44,6 +44,23 @@ class Folders(Options):
     target: str | None = Field(None, description="where to")
 
 
+class FlatFolders(Options):
+    source: list[str] | None = Field(None, max_length=2, description="where from")
+    target: list[str] | None = Field(None, description="where to")
+    size: int = Field(8, multiple_of=2, description="pixels")
+
+    @model_validator(mode="after")
+    def _fits(self) -> FlatFolders:
+        if self.size > 64:
+            raise ValueError(f"size {self.size} is too large")
+        return self
+
+
+class StrictFolders(Options):
+    source: list[str] = Field(description="where from")
+    size: int = Field(description="pixels")
+
+
 class Slope(Options):
     slope: float = Field(0.2, description="of the loss")
 
@@ -78,6 +95,28 @@ SPECS: tuple[tuple[str, Spec], ...] = (
             options=Folders,
             keys=("source", "target"),
             cli={"src": "source", "target": "target"},
+        ),
+    ),
+    (
+        "dataset",
+        DatasetSpec(
+            name="flat",
+            summary="",
+            build="x:X",
+            options=FlatFolders,
+            keys=("source", "target"),
+            cli={"src": "source", "target": "target"},
+        ),
+    ),
+    (
+        "dataset",
+        DatasetSpec(
+            name="strict",
+            summary="",
+            build="x:X",
+            options=StrictFolders,
+            keys=("source", "target"),
+            cli={"src": "source"},
         ),
     ),
     ("dataset", DatasetSpec(name="pictures", summary="", build="x:X", keys=("image",))),
@@ -199,6 +238,20 @@ def test_a_changed_use_drops_its_siblings_except_the_weight(basic: Catalog) -> N
     assert recipe.model.as_dict() == {"use": "other"}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_keys_of_one_command_are_laid_over_in_any_order(basic: Catalog, order: int) -> None:
+    overrides = ["losses.content.slope=0.5", "losses.content.use=sloped", "losses.content.weight=2"][::order]
+    recipe = load_recipe(basic, "basic", overrides=overrides)
+    assert recipe.losses["content"].as_dict() == {"use": "sloped", "weight": 2.0, "slope": 0.5}
+    overrides = ["losses.content.slope=0.5", "losses={style: null, content: {use: sloped}}"][::order]
+    recipe = load_recipe(basic, "basic", overrides=overrides)
+    assert recipe.losses["content"].as_dict() == {"use": "sloped", "weight": 10.0, "slope": 0.5}
+    assert recipe.losses["style"] is None
+    extra: list[tuple[str, str, Any]] = [("--steps", "run.steps", 7)]
+    recipe = load_recipe(basic, "basic", overrides=["run={steps: 5, batch: 2}", "run.batch=6"][::order], extra=extra)
+    assert (recipe.run.steps, recipe.run.batch) == (7, 6 if order == 1 else 2)
+
+
 def test_the_same_use_keeps_its_siblings(basic: Catalog, config: Callable[[str], Path]) -> None:
     recipe = load_recipe(basic, "basic", config("trainer: {use: scheme, replay: 9}\n"))
     assert recipe.trainer.options == Rate(learning_rate=0.5, replay=9)
@@ -313,7 +366,7 @@ def test_a_missing_key_of_a_batch_is_named_alone(basic: Catalog) -> None:
 def test_missing_sections_are_named_with_what_is_installed(basic: Catalog, config: Callable[[str], Path]) -> None:
     assert refusal(basic, config=config("run: {steps: 1}\n")) == [
         "model: missing; name one with `use` (known: net, other)",
-        "dataset: missing; name one with `use` (known: pairs, pictures)",
+        "dataset: missing; name one with `use` (known: flat, pairs, pictures, strict)",
         "trainer: missing; name one with `use` (known: plain, scheme)",
     ]
 
@@ -402,15 +455,107 @@ def test_neither_name_nor_file_is_refused(basic: Catalog) -> None:
 
 @pytest.mark.parametrize("text", ["run.batch", "=4", "run.=4", ".batch=4", ""])
 def test_a_set_that_is_no_key_and_value_is_refused(basic: Catalog, text: str) -> None:
-    assert refusal(basic, "basic", overrides=[text], error=UsageError) == [
-        f"--set {text}: expected KEY=VALUE, such as --set run.batch=4"
+    assert refusal(basic, "basic", overrides=[text]) == [f"--set {text}: expected KEY=VALUE, such as --set run.batch=4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[4", "expected ',' or ']', but got '<stream end>'"),
+        ("2026-13-45", "month must be in 1..12"),
+        ("0b_", "invalid literal for int() with base 2: ''"),
+        ("!!int ''", "string index out of range"),
+        ("&a [*a]", "it holds itself, or is nested too deep"),
+        ("&a {b: *a}", "it holds itself, or is nested too deep"),
+        ("&a !!pairs [b: *a]", "it holds itself, or is nested too deep"),
+        ("[" * 60 + "]" * 60, "it holds itself, or is nested too deep"),
+        ("[" * 5000, "it holds itself, or is nested too deep"),
+    ],
+)
+def test_what_is_no_yaml_value_is_refused_with_the_reason(
+    basic: Catalog, config: Callable[[str], Path], text: str, reason: str
+) -> None:
+    line = f"--set run.note={text}: not a YAML value ({reason})"
+    assert refusal(basic, "basic", overrides=[f"run.note={text}"]) == [line]
+    (line,) = refusal(basic, "basic", config(f"run:\n  note: {text}\n"))
+    assert line.startswith("my.yaml: not YAML: ")
+    assert reason in line or text == "[4"  # in a file, something else may be expected after it
+    with pytest.raises(UsageError) as failure:
+        translate_overrides([f"translate.note={text}"])
+    assert str(failure.value) == f"--set translate.note={text}: not a YAML value ({reason})"
+
+
+def test_mistakes_of_the_command_line_are_told_with_all_others(basic: Catalog) -> None:
+    overrides = ["dataset.use=flat", "run.batch", "run.note=2026-13-45", "model.widht=3"]
+    folders = {"src": ("photos",), "target": (), "mask": ("masks",)}
+    assert refusal(basic, "basic", overrides=overrides, folders=folders, needs_data=True) == [
+        "--set run.batch: expected KEY=VALUE, such as --set run.batch=4",
+        "--set run.note=2026-13-45: not a YAML value (month must be in 1..12)",
+        "--mask: the dataset 'flat' takes --src, --target",
+        "--set: model.widht: unknown key; did you mean 'width'?",
+        "dataset.target: not given; use --target DIR",
     ]
 
 
-def test_a_set_that_is_no_yaml_is_refused(basic: Catalog) -> None:
-    assert refusal(basic, "basic", overrides=["run.batch=[4"], error=UsageError) == [
-        "--set run.batch=[4: not a YAML value"
+def test_folders_are_no_second_mistake_where_the_dataset_is_one(basic: Catalog) -> None:
+    given: Mapping[str, Any] = {"folders": {"src": ("photos",)}, "needs_data": True}
+    unknown = "unknown dataset 'pears'; did you mean 'pairs'? (known: flat, pairs, pictures, strict)"
+    assert refusal(basic, "basic", overrides=["dataset.use=pears"], **given) == [f"--set: dataset.use: {unknown}"]
+    assert refusal(basic, "basic", overrides=["dataset=5"], **given) == [
+        "--set: dataset: expected keys and values, found 5"
     ]
+
+
+def test_a_dataset_without_folders_says_so(basic: Catalog) -> None:
+    overrides = ["dataset.use=pictures", "trainer.use=plain", "losses.content=null", "losses.style=null"]
+    assert "--src: the dataset 'pictures' takes no folders" in refusal(
+        basic, "basic", overrides=overrides, folders={"src": ("photos",)}, needs_data=True
+    )
+
+
+def test_folders_are_kept_absolute_and_unresolved(basic: Catalog, tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    folders = {"src": ("link", "/elsewhere"), "target": ("b",)}
+    recipe = load_recipe(basic, "basic", overrides=["dataset.use=flat"], folders=folders, needs_data=True)
+    assert recipe.dataset.options.model_dump() == {
+        "source": [f"{tmp_path}/link", "/elsewhere"],
+        "target": [f"{tmp_path}/b"],
+        "size": 8,
+    }
+
+
+def test_folders_named_otherwise_are_given_too(basic: Catalog, config: Callable[[str], Path]) -> None:
+    file = config("dataset: {use: flat, source: [photos]}\n")
+    recipe = load_recipe(basic, "basic", file, ["dataset.target=[b]"], needs_data=True)
+    assert recipe.dataset.options.model_dump()["source"] == ["photos"]
+
+
+def test_a_mistake_in_a_folder_bears_its_flag_and_one_beside_it_does_not(
+    basic: Catalog, config: Callable[[str], Path]
+) -> None:
+    file = config("dataset: {use: flat, size: 3}\n")
+    folders = {"src": ("a", "b", "c"), "target": ("b",)}
+    (first, second) = refusal(basic, "basic", file, folders=folders, needs_data=True)
+    assert first.startswith("--src: dataset.source: list should have at most 2 items after validation, not 3, found [")
+    assert second == "my.yaml: dataset.size: should be a multiple of 2, found 3"
+    file = config("dataset: {use: flat, size: 66}\n")
+    assert refusal(basic, "basic", file, folders={"src": ("a",), "target": ("b",)}, needs_data=True) == [
+        "my.yaml: dataset: size 66 is too large"
+    ]
+
+
+def test_a_folder_without_a_default_is_asked_for_once_and_used_when_given(basic: Catalog) -> None:
+    overrides = ["dataset.use=strict", "run.steps=0"]
+    missing = "dataset.source: not given; use --src DIR"
+    steps = "--set: run.steps: should be greater than or equal to 1, found 0"
+    size = "--set: dataset.size: not given; it has no default"
+    assert refusal(basic, "basic", overrides=overrides, needs_data=True) == [missing, size, steps]
+    assert refusal(basic, "basic", overrides=overrides) == [missing, size, steps]
+    folders = {"src": ("/photos",)}
+    recipe = load_recipe(basic, "basic", overrides=["dataset={use: strict, size: 3}"], folders=folders, needs_data=True)
+    assert recipe.dataset.as_dict() == {"use": "strict", "source": ["/photos"], "size": 3}
 
 
 def test_data_is_required_by_the_flags_that_name_it(basic: Catalog) -> None:

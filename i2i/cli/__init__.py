@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint
@@ -56,14 +58,17 @@ def i2i() -> None:
 
 def main() -> None:
     """Run a command; an error becomes one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name or a sign that the terminal cannot show ends nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
-        i2i.main(standalone_mode=False, prog_name="i2i")
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        code = i2i.main(standalone_mode=False, prog_name="i2i")
+        sys.exit(code if isinstance(code, int) else 0)  # click hands back what `ctx.exit` was given
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         _complain("stopped")
         sys.exit(130)
     except I2IError as error:
@@ -73,7 +78,7 @@ def main() -> None:
     except BrokenPipeError:
         os._exit(1)  # whoever read our output has gone
     except OSError as error:
-        _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        _complain(f"{error.filename}: {error.strerror}" if error.filename else " ".join(str(error).split()))
         sys.exit(1)
     except Exception as error:
         if os.environ.get("I2I_TRACEBACK"):

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
@@ -34,9 +34,10 @@ class Console(Listener):
     def __init__(self, title: str) -> None:
         self.title = title
         self.signal_number: int | None = None
+        self.running = False
         self.live = sys.stderr.isatty()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.progress, self.scalars = Progress(*columns), Text()
+        self.progress, self.scalars = Progress(*columns, speed_estimate_period=600), Text()
         self.view = Live(Group(self.progress, self.scalars), console=RichConsole(stderr=True), refresh_per_second=4)
         self.first_step = self.steps = 0
         self.began = self.told = time.monotonic()
@@ -60,14 +61,16 @@ class Console(Listener):
         self.said(f"run folder: {run.folder.path}")
 
     def said(self, text: str) -> None:
-        """One line, above the live one."""
-        if self.live:
-            self.view.console.print(text, markup=False, highlight=False)
-        else:
-            click.echo(text)
+        """One line, above the live one. A reader that has gone away, or a print that was interrupted, ends no run."""
+        with suppress(OSError, RuntimeError):
+            if self.live:
+                self.view.console.print(text, markup=False, highlight=False)
+            else:
+                click.echo(text)
 
     def started(self, first_step: int, steps: int) -> None:
-        """Begin to count."""
+        """Begin to count; from now on a signal lets the step end and saves."""
+        self.running = True
         self.first_step, self.steps, self.began = first_step, steps, time.monotonic()
         if self.live:
             self.progress.add_task(self.title, total=steps, completed=first_step)
@@ -86,13 +89,13 @@ class Console(Listener):
         elif step == self.steps or time.monotonic() - self.told > PLAIN_SECONDS:
             self.told = time.monotonic()
             left = (self.told - self.began) / max(1, step - self.first_step) * (self.steps - step)
-            click.echo(f"step {step}/{self.steps}  {text}  left {spoken(left)}")
+            self.said(f"step {step}/{self.steps}  {text}  left {spoken(left)}")
 
     def finished(self, folder: RunFolder, run: Fit) -> None:
         """What to do with the result."""
         self.view.stop()
-        click.echo(f"done: {folder.path} (step {run.loop.step}); samples in {folder.path / 'samples'}")
-        click.echo(f"next: i2i translate --run {folder.path} --src PICTURES --dst OUT")
+        self.said(f"done: {folder.path} (step {run.loop.step}); samples in {folder.path / 'samples'}")
+        self.said(f"next: i2i translate --run {folder.path} --src PICTURES --dst OUT")
 
     def should_stop(self) -> int | None:
         """The signal that came, if any."""
@@ -101,15 +104,23 @@ class Console(Listener):
 
 @contextmanager
 def stopping_on_signals(console: Console) -> Iterator[None]:
-    """The first SIGINT or SIGTERM lets the step end and saves; a second SIGINT ends at once."""
+    """A signal lets the step end and saves. Before the first step, and the second time, it ends at once."""
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        numbers.append(signal.SIGHUP)
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if console.signal_number is not None and number == signal.SIGINT:
+        if console.running and console.signal_number is None:
+            console.signal_number = number
+            console.said("stopping after this step; the run will be saved (Ctrl-C again: end at once)")
+            return
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)  # whoever keeps pressing sees no traceback of the clean-up
+        if number == signal.SIGINT:
             raise KeyboardInterrupt
-        console.signal_number = number
-        console.said("stopping after this step; the run will be saved (Ctrl-C again: end at once)")
+        raise SystemExit(128 + number)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from i2i.errors import UsageError
+from i2i.errors import BrokenPicture, UsageError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -97,7 +98,7 @@ def sheet(folders: tuple[Path, ...], out: Path, rows: int, cell: int | None) -> 
     """Write a contact sheet of folders side by side, or of one folder.
 
     Each row shows the pictures that have the same name (below its folder, without suffix) in every DIR. When there are
-    more than fit, they are picked evenly.
+    more than fit, they are picked evenly. A row with a broken picture is left out and named (exit code 3).
 
     Example: i2i data sheet photos translated --out sheet.png
     """
@@ -106,20 +107,24 @@ def sheet(folders: tuple[Path, ...], out: Path, rows: int, cell: int | None) -> 
     from i2i.images.sheet import contact_sheet, plain_sheet
 
     if len(folders) == 1:
-        paths = _evenly(find_pictures(folders[0]), rows * _PLAIN_WIDTH)
-        page = plain_sheet([_small(path, cell) for path in paths], min(_PLAIN_WIDTH, len(paths)), cell)
-        shown = f"{len(paths)} pictures"
+        wanted: list[tuple[Path, ...]] = [(path,) for path in _evenly(find_pictures(folders[0]), rows * _PLAIN_WIDTH)]
+        whole = _whole_rows(wanted, cell)
+        page = plain_sheet([picture for (picture,) in whole], min(_PLAIN_WIDTH, len(whole)), cell)
+        shown = f"{len(whole)} pictures"
     else:
         named = [_by_name(folder) for folder in folders]
         common = [name for name in named[0] if all(name in others for others in named[1:])]
         if not common:
             raise UsageError(f"{', '.join(map(str, folders))}: no picture has the same name in all of them")
-        names = _evenly(common, rows)
-        columns = [[_small(pictures[name], cell) for name in names] for pictures in named]
-        page = contact_sheet(dict(zip(_labels(folders), columns, strict=True)), cell)
-        shown = f"{len(names)} of {len(common)} rows"
+        labels = _labels(folders)
+        wanted = [tuple(paths[name] for paths in named) for name in _evenly(common, rows)]
+        whole = _whole_rows(wanted, cell)
+        page = contact_sheet({label: [row[place] for row in whole] for place, label in enumerate(labels)}, cell)
+        shown = f"{len(whole)} of {len(common)} rows"
     write_picture(page, out)
     click.echo(f"{out}: {shown}, {page.width}×{page.height}")
+    if len(whole) < len(wanted):
+        raise SystemExit(3)
 
 
 def _as_data(folder: Path, found: Survey) -> dict[str, Any]:
@@ -203,11 +208,21 @@ def _evenly(items: list[_Item], most: int) -> list[_Item]:
     return [items[place * len(items) // count] for place in range(count)]
 
 
+def _whole_rows(rows: Iterable[tuple[Path, ...]], cell: int | None) -> list[tuple[Image.Image, ...]]:
+    """The rows whose pictures can all be read; the first broken one of any other is named on standard error."""
+    whole = []
+    for row in rows:
+        try:
+            whole.append(tuple(_small(path, cell) for path in row))
+        except BrokenPicture as broken:
+            click.echo(f"left out: {broken}", err=True)
+    return whole
+
+
 def _small(path: Path, cell: int | None) -> Image.Image:
     """No larger than it will be shown, so that a sheet of large photos fits into memory."""
     from i2i.images.decode import open_picture
     from i2i.images.sheet import LARGEST_CELL, fit
 
-    picture = open_picture(path)
     picture, side = open_picture(path), cell or LARGEST_CELL
     return fit(picture, side) if max(picture.size) > side else picture

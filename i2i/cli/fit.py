@@ -54,9 +54,8 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
         return _resume(resume, given["steps"] and _number("steps", given["steps"]))
     catalog = discover()
     extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
-    draft = load_recipe(catalog, plugin, config, given["overrides"], extra)
-    recipe = load_recipe(catalog, plugin, config, given["overrides"], [*extra, *_folders(draft, given)])
-    recipe.require_data()
+    folders = {flag: given[flag] for flag in FOLDERS}
+    recipe = load_recipe(catalog, plugin, config, given["overrides"], extra, folders, needs_data=True)
 
     from i2i.cli.console import Console, stopping_on_signals
     from i2i.training.fit import start
@@ -91,19 +90,6 @@ def _refuse_with_resume(**given: Any) -> None:
 
 def _number(name: str, text: str) -> Any:
     return int(text) if name in {"steps", "batch", "seed"} and text.lstrip("-").isdigit() else text
-
-
-def _folders(recipe: Recipe, given: dict[str, Any]) -> list[tuple[str, str, Any]]:
-    """`--src` and `--target` as options of whatever dataset the recipe uses."""
-    meaning = recipe.dataset.entry.value.cli
-    keys = []
-    for flag in FOLDERS:
-        if given[flag] and flag not in meaning:
-            takes = ", ".join(f"--{known}" for known in meaning) or "no folders"
-            raise UsageError(f"--{flag}: the dataset '{recipe.dataset.entry.name}' takes {takes}")
-        if given[flag]:
-            keys.append((f"--{flag}", f"dataset.{meaning[flag]}", list(given[flag])))
-    return keys
 
 
 def _tell(dry: DryRun, recipe: Recipe) -> None:

@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from i2i.errors import BrokenPicture, Interrupted
 from i2i.inference.files import Job, make_destination, plan, translate_files
 
+if TYPE_CHECKING:
+    from i2i.inference.translator import Translator
+
 PATH = click.Path(path_type=Path)
+
+
+class _Stopped(KeyboardInterrupt):
+    def __init__(self, signal_number: int) -> None:
+        self.signal_number = signal_number
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the command in one line; from then on both are ignored until the process ends.
+
+    Nobody sees a traceback of the clean-up, which waits for the pictures that are being written and for no other.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in before:
+            signal.signal(other, signal.SIG_IGN)
+        before.clear()
+        raise _Stopped(number)
+
+    try:
+        for number in before:
+            signal.signal(number, stop)
+        yield
+    except _Stopped as stopped:
+        raise Interrupted("stopped", stopped.signal_number) from stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @click.command(short_help="Translate pictures with trained weights.")
@@ -29,10 +65,12 @@ PATH = click.Path(path_type=Path)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--background", default="white", show_default=True, help="Colour under transparent pixels.")
+@stopping_on_signals()
 def translate(plugin: str | None, run: Path | None, weights: Path | None, **given: Any) -> None:
     """Translate pictures of any size; each keeps its name, its folder below --src and its file format.
 
-    A file that cannot be read is reported and the rest is done (exit code 3).
+    A file that cannot be read, or its translation not be written in its format, is reported and the rest is done (exit
+    code 3).
 
     \b
     i2i translate --plugin cyclegan-light --src photos/ --dst out/
@@ -45,15 +83,16 @@ def translate(plugin: str | None, run: Path | None, weights: Path | None, **give
     catalog = discover()
     jobs = plan(given["sources"], given["destination"])
     path, why = choose_weights(catalog, plugin, weights, run)
-    make_destination(given["destination"])
 
     from i2i.inference.translator import load
     from i2i.recipe import translate_overrides
 
-    overrides = translate_overrides(given["overrides"])
+    options = translate_overrides(given["overrides"])
     if given["direction"] is not None:
-        overrides["direction"] = given["direction"]
-    translator = load(path, given["device"], given["precision"], given["background"], catalog, **overrides)
+        options["direction"] = given["direction"]
+    where = {name: given[name] for name in ("device", "precision", "background")}
+    translator = load(path, options, catalog=catalog, **where)
+    make_destination(given["destination"])
     click.echo(f"{translator.header['recipe']['name']}, step {translator.header['step']}: {path} ({why})", err=True)
     broken = _translate_all(translator, jobs, given["batch"], given["seed"])
     click.echo(f"{len(jobs) - len(broken)} of {len(jobs)} pictures translated into {given['destination']}")
@@ -63,35 +102,44 @@ def translate(plugin: str | None, run: Path | None, weights: Path | None, **give
         sys.exit(3)
 
 
-def _translate_all(translator: Any, jobs: list[Job], batch: int, seed: int) -> list[BrokenPicture]:
-    """Translate under a progress line; what could not be read."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
-
-    columns = (SpinnerColumn(), TextColumn("translating"), MofNCompleteColumn(), TimeRemainingColumn())
+def _translate_all(translator: Translator, jobs: list[Job], batch: int, seed: int) -> list[BrokenPicture]:
+    """Translate and show how far it is; what could not be read or encoded."""
     broken: list[BrokenPicture] = []
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
-    console = Console(stderr=True)
-    done = 0
+    written: list[Job] = []
     try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("", total=len(jobs))
-            for result in translate_files(translator, jobs, batch, seed):
-                done += 1
-                progress.update(task, completed=done)
+        results = translate_files(translator, jobs, batch, seed, written.append)
+        with _progress(len(jobs)) as show, closing(results):
+            for done, result in enumerate(results, 1):
+                show(done)
                 if result.broken is not None:
                     broken.append(result.broken)
     except _Stopped as stopped:
-        text = f"stopped; {done - len(broken)} of {len(jobs)} pictures are written"
+        text = f"stopped; {len(written)} of {len(jobs)} pictures are written"
         raise Interrupted(text, stopped.signal_number) from stopped
     return broken
 
 
-class _Stopped(BaseException):
-    def __init__(self, signal_number: int) -> None:
-        self.signal_number = signal_number
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Shows how many are done: a live line on a terminal, now and then a plain one elsewhere."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+    from i2i.cli.console import PLAIN_SECONDS
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise _Stopped(number)
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (SpinnerColumn(), TextColumn("translating"), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("", total=total)
+            yield lambda done: progress.update(task, completed=done)
+        return
+    told = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > PLAIN_SECONDS:
+            told = time.monotonic()
+            click.echo(f"translated {done} of {total}", err=True)
+
+    yield tell

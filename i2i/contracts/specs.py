@@ -46,16 +46,17 @@ class ModelSpec(Spec):
     """A model. `build(options)` gives an `nn.Module` on the CPU with every network of the scheme; it reads no file.
 
     The module has `geometry: Geometry` and `translate(images, request) -> images`, both in [0, 1], (B, C, H, W).
+    It may have `prepare()`, which reads what the options name; `fit` calls it once, before training.
     """
 
     inference: tuple[str, ...]
-    """The submodules that a weights file holds."""
+    """The submodules, or buffers of the model itself, that a weights file holds."""
     translate_options: type[Options] = Options
     """What `--set translate.KEY=VALUE` may say; an instance arrives as `Request.options`."""
     version: int = 1
     """Of the weights' meaning: raise it when old weights need `migrate`."""
     migrate: str | None = None
-    """`"module:function"`: `(model options, from_version) -> model options`, as dicts, for weights of the past."""
+    """`"module:function"` for weights of the past: `(options, tensors, from_version) -> (options, tensors)`, dicts."""
 
 
 @dataclass(frozen=True, kw_only=True)

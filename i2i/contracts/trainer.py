@@ -12,8 +12,25 @@ if TYPE_CHECKING:
 
     from i2i.contracts.specs import Options
 
+
+class RoleLoss(Protocol):
+    """A loss in its role, multiplied by the recipe's weight; which methods answer depends on its kind."""
+
+    weight: float
+    needs_real_logits: bool
+
+    def __call__(self, *inputs: Any) -> Tensor:
+        """An image loss or a regulariser."""
+
+    def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
+        """An adversarial loss, the generator's side."""
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        """An adversarial loss, the discriminator's side; never weighted."""
+
+
 Losses = Mapping[str, Any]
-"""Role → loss module, already multiplied by its `weight`; an absent optional role: None."""
+"""Role → `RoleLoss`, or None for an optional role that the recipe leaves out."""
 
 
 class Turn(Protocol):
@@ -72,7 +89,7 @@ class Trainer:
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` gave."""
+        """Take back what `state_dict` gave; tensors arrive on the CPU."""
 
 
 def linear_decay(step: int, decay_from: int, decay_to: int) -> float:

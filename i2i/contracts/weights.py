@@ -46,7 +46,7 @@ class Weights:
         from safetensors.torch import save_file
 
         tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in self.tensors.items()}
-        header = json.loads(json.dumps(self.header()))  # as it will be read: every key a string
+        header = json.loads(json.dumps(self.header(), default=str))  # as it will be read: every key a string
         header["sha256"] = _fingerprint(header, tensors)
         save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
 

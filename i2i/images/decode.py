@@ -45,7 +45,7 @@ def open_picture(source: Path | str | Image.Image, background: str = "white") ->
 
     Raises `BrokenPicture` when the file cannot be decoded, `UsageError` when `background` is no colour.
     """
-    backdrop = _colour(background)
+    backdrop = parsed_colour(background)
     if isinstance(source, Image.Image):
         with _explaining(Path(getattr(source, "filename", "") or "a picture in memory")):
             return upright_rgb(source, backdrop)
@@ -62,6 +62,19 @@ def check_header(path: Path) -> tuple[int, int]:
         if image.format == "PNG" and _has_trailing_metadata(path):
             image.load()
         return displayed_size(image)
+
+
+def parsed_colour(name: str) -> tuple[int, ...]:
+    """The levels of a Pillow colour: a name, `#rrggbb`. Raises `UsageError` where there is no such colour."""
+    try:
+        return ImageColor.getrgb(name)
+    except ValueError as problem:
+        raise UsageError(f"background: no such colour: {name!r} (a name such as white, or #rrggbb)") from problem
+
+
+def without_frames(broken: BrokenPicture) -> BrokenPicture:
+    """The same to be kept: a traceback's frames would keep half-decoded pixels alive."""
+    return BrokenPicture(broken.path, broken.reason)
 
 
 @contextmanager
@@ -120,13 +133,6 @@ def to_image(tensor: Tensor) -> Image.Image:
         pixels = pixels.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
     rows = pixels.permute(1, 2, 0).cpu().contiguous().numpy()  # (H, W, C)
     return Image.fromarray(rows[:, :, 0] if rows.shape[2] == 1 else rows)
-
-
-def _colour(name: str) -> tuple[int, ...]:
-    try:
-        return ImageColor.getrgb(name)
-    except ValueError as problem:
-        raise UsageError(f"background: no such colour: {name!r} (a name such as white, or #rrggbb)") from problem
 
 
 def _silence_size_warning() -> None:

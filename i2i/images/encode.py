@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from i2i.errors import I2IError, UsageError
+from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import open_picture
 
 _FORMATS = {
@@ -35,34 +36,45 @@ def write_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
     The file appears under its name when it is complete and on the disk; a failure leaves what was there before.
     `quality`, 1 to 100, is for JPEG (written with full colour resolution, 4:4:4) and WebP. Transparency is kept where
     the format has it and composited over white elsewhere.
-    Raises `UsageError` for an unknown suffix and `I2IError` when the file cannot be written.
+    Raises `UsageError` for an unknown suffix, `BrokenPicture` when the format cannot hold this picture (a WebP is at
+    most 16383 pixels wide), and `I2IError` when the file cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         raise UsageError(f"{path}: no format for the suffix {suffix!r} (one of {', '.join(sorted(_FORMATS))})")
-    picture = _writable(image, suffix)
+    contents = _encoded(_writable(image, suffix), path, quality)
     draft = path.parent / f".i2i-{secrets.token_hex(8)}.part"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with draft.open("xb") as stream:
-                picture.save(stream, format=_FORMATS[suffix], **_settings(_FORMATS[suffix], quality))
+                stream.write(contents)
                 stream.flush()
                 os.fsync(stream.fileno())
             draft.replace(path)
         except BaseException:
             draft.unlink(missing_ok=True)
             raise
-    except (OSError, ValueError) as problem:
+    except OSError as problem:
         raise I2IError(f"{path}: cannot be written ({_cause(path, problem)})") from problem
 
 
-def _cause(path: Path, problem: OSError | ValueError) -> str:
+def _encoded(picture: Image.Image, path: Path, quality: int) -> memoryview:
+    """In memory: while Pillow writes to a file, a full disk and a picture that the format cannot hold look alike."""
+    file_format, stream = _FORMATS[path.suffix.lower()], io.BytesIO()
+    try:
+        picture.save(stream, format=file_format, **_settings(file_format, quality))
+    except Exception as problem:  # Pillow's writers raise several kinds
+        size = f"{picture.width}×{picture.height}"
+        cause = "out of memory" if isinstance(problem, MemoryError) else str(problem).strip() or type(problem).__name__
+        raise BrokenPicture(path, f"cannot be written ({size} as {file_format}: {cause})") from problem
+    return stream.getbuffer()
+
+
+def _cause(path: Path, problem: OSError) -> str:
     if isinstance(problem, FileExistsError | NotADirectoryError):
         return f"{path.parent} is not a folder"
-    if isinstance(problem, OSError) and problem.strerror:
-        return problem.strerror.lower()
-    return str(problem)
+    return (problem.strerror or str(problem)).lower()
 
 
 def _writable(image: Image.Image, suffix: str) -> Image.Image:

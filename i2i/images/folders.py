@@ -37,7 +37,7 @@ def find_pictures(root: Path, exclude: Path | None = None) -> list[Path]:
 
 def _walk(root: Path, exclude: Path | None) -> Iterator[Path]:
     """Real folders first and links after them, so that a folder reached both ways keeps its real name."""
-    left_out = exclude.resolve() if exclude is not None else None
+    left_out = Path(os.path.realpath(exclude)) if exclude is not None else None  # `resolve` raises at a loop of links
     if left_out is not None and root.resolve().is_relative_to(left_out):
         left_out = None  # it would leave out everything that was asked for
     seen: set[Path] = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from i2i.errors import BrokenPicture
-from i2i.images.decode import decoding, upright_rgb
+from i2i.images.decode import decoding, upright_rgb, without_frames
 
 _CHUNK = 1024  # files handed to the threads at a time
 
@@ -62,7 +62,7 @@ def _look_at(path: Path) -> _Traits | BrokenPicture:
             mode, file_format = image.mode, image.format or "unknown"
             return _Traits(upright_rgb(image).size, mode, file_format)
     except BrokenPicture as broken:
-        return BrokenPicture(broken.path, broken.reason)  # without the frames, which would keep the pixels alive
+        return without_frames(broken)
 
 
 def _duplicates(paths: Sequence[Path], pool: ThreadPoolExecutor) -> list[tuple[Path, ...]]:

@@ -39,6 +39,13 @@ def choose_weights(catalog: Catalog, plugin: str | None, weights: Path | None, r
 
 
 def _refuse_other(folder: RunFolder, plugin: str | None) -> None:
-    made_by = yaml.safe_load(folder.recipe_file.read_text(encoding="utf-8")).get("name")
-    if plugin is not None and made_by != plugin:
+    if plugin is None:
+        return
+    try:
+        made_by = yaml.safe_load(folder.recipe_file.read_text(encoding="utf-8"))["name"]
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{folder.recipe_file}: damaged, names no recipe; leave --plugin out to use the run"
+        ) from error
+    if made_by != plugin:
         raise UsageError(f"{folder.path}: a run of {made_by}, not of {plugin}; leave --plugin out to use it")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
-from i2i.images.decode import to_image
+from i2i.images.decode import to_image, without_frames
 from i2i.images.encode import write_picture
 from i2i.images.folders import find_pictures
 
@@ -32,26 +32,33 @@ class Done:
 
     job: Job
     broken: BrokenPicture | None
+    """Why there is no translation: the source cannot be read, or its translation cannot be encoded."""
 
 
 def plan(sources: Sequence[Path], destination: Path) -> list[Job]:
     """Every picture under `sources` with its place under `destination`: folders and names are kept.
 
-    Raises `UsageError` for a missing or empty source, two sources that would write one file, or a file onto itself.
+    Raises `UsageError` for a missing or empty source, two sources for one target, or a target that is itself a source.
     """
     jobs: dict[Path, Job] = {}
     for source in sources:
-        if source.resolve() == destination.resolve():
+        if _real(source) == _real(destination):
             raise UsageError(f"{destination}: --dst is the same folder as --src; the originals would be overwritten")
         root = source if source.is_dir() else source.parent
         for path in find_pictures(source, exclude=destination):
             target = destination / path.relative_to(root)
-            if target.resolve() == path.resolve():
-                raise UsageError(f"{path}: would be overwritten by its own translation; choose another --dst")
-            if target in jobs and jobs[target].source.resolve() != path.resolve():
+            if target in jobs and _real(jobs[target].source) != _real(path):
                 raise UsageError(f"{target}: {jobs[target].source} and {path} would both be written there")
             jobs[target] = Job(path, target)
+    originals = {_real(job.source): job.source for job in jobs.values()}
+    for job in jobs.values():
+        if (original := originals.get(_real(job.target))) is not None:
+            raise UsageError(f"{original}: the translation of {job.source} would overwrite it; choose another --dst")
     return list(jobs.values())
+
+
+def _real(path: Path) -> str:
+    return os.path.realpath(path)  # Path.resolve raises at a link that leads to itself
 
 
 def make_destination(destination: Path) -> None:
@@ -61,16 +68,31 @@ def make_destination(destination: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=destination, prefix=".i2i-"):
             pass
     except OSError as error:
-        raise I2IError(f"{destination}: cannot be written to: {os.strerror(error.errno or 0)}") from error
+        raise I2IError(f"{destination}: cannot be written to: {error.strerror or error}") from error
 
 
-def translate_files(translator: Translator, jobs: Sequence[Job], batch: int, seed: int = 0) -> Iterator[Done]:
-    """Translate and write every job; reading and writing overlap with the model."""
+def translate_files(
+    translator: Translator,
+    jobs: Sequence[Job],
+    batch: int,
+    seed: int = 0,
+    written: Callable[[Job], object] = lambda job: None,
+) -> Generator[Done]:
+    """Translate and write every job; reading and writing overlap with the model.
+
+    `written` is told of every finished file, by the thread that wrote it; closing the iterator waits for those.
+    Raises `I2IError` where the destination cannot be written to.
+    """
     from i2i.inference.pipeline import overlapped
 
     def write(translated: Translated[Job]) -> Done:
-        if translated.picture is not None:
+        if translated.picture is None:
+            return Done(translated.item, translated.broken)
+        try:
             write_picture(to_image(translated.picture), translated.item.target)
-        return Done(translated.item, translated.broken)
+        except BrokenPicture as broken:
+            return Done(translated.item, without_frames(broken))
+        written(translated.item)
+        return Done(translated.item, None)
 
     return overlapped(write, translator.stream(jobs, batch, seed, lambda job: job.source), ahead=2 * batch + 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from torch import Tensor
 
 from i2i.errors import BrokenPicture
+from i2i.images.decode import without_frames
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,8 +29,8 @@ class Read(Generic[Item]):
     broken: BrokenPicture | None = None
 
 
-def overlapped(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
-    """`map` on threads, in order, at most `ahead` items beyond the one asked for."""
+def overlapped(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result]:
+    """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running."""
     with ThreadPoolExecutor(THREADS) as threads:
         waiting: deque[Future[Result]] = deque()
         try:
@@ -52,7 +53,7 @@ def read_ahead(open_item: Callable[[Item], Tensor], items: Iterable[Item], ahead
         try:
             return Read(index, item, open_item(item))
         except BrokenPicture as broken:
-            return Read(index, item, None, broken)
+            return Read(index, item, None, without_frames(broken))
 
     return overlapped(read, enumerate(items), ahead)
 

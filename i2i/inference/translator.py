@@ -13,12 +13,12 @@ from torch import Tensor
 
 from i2i.contracts import Geometry, Options, Request, Weights
 from i2i.errors import BrokenPicture, I2IError, UsageError
-from i2i.images.decode import open_picture, to_image, to_tensor
+from i2i.images.decode import open_picture, parsed_colour, to_image, to_tensor
 from i2i.inference.fitting import apply
 from i2i.inference.pipeline import Read, batched, read_ahead
-from i2i.plugins import Catalog, discover, resolve
-from i2i.recipe import Part, model_from_data, validate_options
-from i2i.training.building import load_inference_model
+from i2i.plugins import Catalog, Entry, discover
+from i2i.recipe import model_from_data, validate_options
+from i2i.training.building import load_inference_model, migrated
 from i2i.training.chance import seed_for
 from i2i.training.run_folder import weights_at
 from i2i.training.runtime import Runtime, memory_explained
@@ -97,6 +97,8 @@ class Translator:
             return to_tensor(open_picture(picture, self.background))
         if picture.dim() != 3 or picture.shape[0] != 3 or not picture.numel():
             raise UsageError(f"a picture tensor is (3, H, W), found {tuple(picture.shape)}")
+        if picture.dtype != torch.uint8 and not picture.is_floating_point():
+            raise UsageError(f"a picture tensor is uint8 or float in [0, 1], found {picture.dtype}")
         return picture
 
     def _size_on_device(self, read: Read[Any]) -> tuple[int, int] | None:
@@ -116,41 +118,41 @@ class Translator:
 
 def load(
     path: Path | str,
+    options: Mapping[str, Any] | None = None,
+    *,
     device: str = "auto",
     precision: str = "fp32",
     background: str = "white",
     catalog: Catalog | None = None,
-    **options: Any,
 ) -> Translator:
     """A translator from a weights file or a run folder.
 
-    `options` are the model's translate options, such as `direction="target-to-source"`; transparent pictures are laid
-    over `background`. Raises `I2IError` where the file is damaged, its plugin is missing or its options are unknown.
+    `options` are the model's translate options, such as `{"direction": "target-to-source"}`; transparent pictures are
+    laid over `background`, a Pillow colour. Raises `I2IError` where the file is damaged, its plugin is missing or an
+    option is unknown.
     """
+    parsed_colour(background)  # refused now, not at the first transparent picture
     source = weights_at(Path(path))
+    catalog = catalog or discover()
     weights = Weights.load(source)
-    part = model_of(weights, catalog or discover(), str(source))
-    translate_options = validate_options(part.entry.value.translate_options, options, "translate.")
+    weights = migrated(weights, model_entry(weights, catalog, str(source)), str(source))
+    part = model_from_data(catalog, weights.recipe["model"], str(source))
+    translate_options = validate_options(part.entry.value.translate_options, options or {}, "translate.")
     runtime = Runtime.choose(device, precision)
     model = load_inference_model(part, weights, str(source)).to(runtime.device)
     return Translator(model, weights.header(), runtime, translate_options, background)
 
 
-def model_of(weights: Weights, catalog: Catalog, source: str) -> Part:
-    """The model that a weights file names, its options migrated where they are of an older version."""
-    data = weights.recipe.get("model", {})
-    name = str(data.get("use"))
+def model_entry(weights: Weights, catalog: Catalog, source: str) -> Entry[Any]:
+    """The installed model that a weights file names. Raises `I2IError` that says what made the weights."""
+    try:
+        _, name = weights.recipe["name"], str(weights.recipe["model"]["use"])
+    except (KeyError, TypeError) as error:
+        raise I2IError(f"{source}: its header holds no recipe with a name and a model") from error
     if name not in catalog.entries["model"]:
         made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
         raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
-    entry = catalog.find("model", name)
-    known = entry.value.version
-    if weights.model_version > known:
-        newer = f"{source}: version {weights.model_version} of model '{name}'; the installed one knows {known}"
-        raise I2IError(f"{newer}: pip install -U {entry.distribution}")
-    if weights.model_version < known and entry.value.migrate:
-        data = resolve(entry.value.migrate)(data, weights.model_version)
-    return model_from_data(catalog, data, source)
+    return catalog.find("model", name)
 
 
 def _in_unit_range(picture: Tensor) -> Tensor:

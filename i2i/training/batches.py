@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -20,6 +20,7 @@ from i2i.training.chance import generator_for, rng_for
 from i2i.training.runtime import Runtime
 
 MAX_BROKEN_IN_A_ROW = 100
+WORKER_GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Batches:
         self.batch, self.accumulate = batch, accumulate
         self.workers = _default_workers(runtime.device) if workers is None else workers
 
-    def from_step(self, step: int) -> Iterator[list[MicroBatch]]:
-        """The micro-batches of each optimizer step, without end."""
+    def from_step(self, step: int) -> Generator[list[MicroBatch]]:
+        """The micro-batches of each optimizer step, without end; close it to end the loader's processes."""
         loader = DataLoader(
             _Positions(self.dataset, self.seed),
             batch_sampler=_EndlessSampler(self._positions(step)),
@@ -72,7 +73,7 @@ class Batches:
     def fixed(self, dataset: Dataset, count: int) -> MicroBatch:
         """The same few samples every time, for the sample grid."""
         loads = [_load(dataset, index % len(dataset), rng_for("fixed", self.seed, index)) for index in range(count)]
-        return self._micro_batch(0, _collate(loads), ("fixed", self.seed))
+        return self._micro_batch(dataset, 0, _collate(loads), ("fixed", self.seed))
 
     def _first_sample(self, part: int) -> int:
         size = self.batch // self.accumulate
@@ -87,17 +88,18 @@ class Batches:
             step += 1
 
     def _prepared(self, step: int, part: int, loaded: _Load) -> MicroBatch:
-        return self._micro_batch(
-            self._first_sample(part), loaded, ("prepare", self.seed, step, part, self.runtime.rank)
-        )
+        place = ("prepare", self.seed, step, part, self.runtime.rank)
+        return self._micro_batch(self.dataset, self._first_sample(part), loaded, place)
 
-    def _micro_batch(self, first_sample: int, loaded: _Load, place: tuple[int | str, ...]) -> MicroBatch:
+    def _micro_batch(
+        self, dataset: Dataset, first_sample: int, loaded: _Load, place: tuple[int | str, ...]
+    ) -> MicroBatch:
         if isinstance(loaded, I2IError):
             raise loaded
         tensors, broken = loaded
         device = self.runtime.device
-        moved = {key: pictures.to(device, non_blocking=True) for key, pictures in tensors.items()}
-        return MicroBatch(first_sample, self.dataset.prepare(moved, generator_for(device, *place)), broken)
+        moved = {key: pictures.to(device, non_blocking=device.type == "cuda") for key, pictures in tensors.items()}
+        return MicroBatch(first_sample, dataset.prepare(moved, generator_for(device, *place)), broken)
 
 
 _Load = tuple[dict[str, Tensor], tuple[BrokenPicture, ...]] | I2IError
@@ -144,10 +146,12 @@ def _load(dataset: Dataset, index: int, rng: numpy.random.Generator) -> _Load:
         try:
             return dataset.load(index, rng), tuple(broken)
         except BrokenPicture as picture:
-            broken.append(picture)
+            broken.append(BrokenPicture(picture.path, picture.reason))  # its traceback would keep the pixels
             index = int(rng.integers(len(dataset)))
         except I2IError as error:
             return error
+        except Exception as error:
+            return I2IError(f"dataset: sample {index}: {type(error).__name__}: {' '.join(str(error).split())}")
     return I2IError(f"{len(broken)} pictures in a row cannot be read; the last: {broken[-1]}")
 
 
@@ -158,6 +162,10 @@ def _collate(loads: Sequence[_Load]) -> _Load:
             return load
         samples.append(load[0])
         broken.extend(load[1])
+    for key, first in samples[0].items():
+        for sample in samples:
+            if (other := sample[key].shape) != first.shape:
+                return I2IError(f"dataset: {key} is {tuple(first.shape)} in one sample and {tuple(other)} in another")
     return {key: torch.stack([sample[key] for sample in samples]) for key in samples[0]}, tuple(broken)
 
 
@@ -167,5 +175,7 @@ def _default_workers(device: torch.device) -> int:
 
 
 def _leave_signals_to_the_loop(worker: int) -> None:
+    """Signals go to the whole group: the loop needs its workers until it has saved, so they outlive SIGTERM a while."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_GRACE_SECONDS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from i2i.contracts import Dataset, Trainer, Weights
 from i2i.errors import I2IError, UsageError
-from i2i.plugins import resolve
+from i2i.plugins import Entry, resolve
 from i2i.recipe import LossPart, Part, Recipe
 
 
@@ -41,7 +42,7 @@ def build(part: Part) -> Any:
 
 
 def build_model(part: Part) -> nn.Module:
-    """The model on the CPU, with initial weights from torch's current seed, after its `prepare`."""
+    """The model to train, on the CPU: initial weights from torch's current seed, then its own `prepare`."""
     model: Any = build(part)
     if hasattr(model, "prepare"):
         model.prepare()
@@ -58,6 +59,13 @@ def build_trainer(recipe: Recipe, model: nn.Module) -> Trainer:
     """The training scheme on this model. Raises `UsageError` where the model lacks what the scheme needs."""
     spec = recipe.trainer.entry.value
     there = dict(model.named_children())
+    named = {
+        f"inference of model '{recipe.model.entry.name}'": recipe.model.entry.value.inference,
+        f"ema of '{spec.name}'": spec.ema,
+    }
+    for where, names in named.items():
+        if unknown := [name for name in names if name not in there and name not in model.state_dict()]:
+            raise I2IError(f"{where}: names {', '.join(unknown)}; the model has {', '.join(there)}")
     lacking = [name for name in spec.submodules if name not in there]
     if lacking:
         raise UsageError(
@@ -71,6 +79,20 @@ def build_trainer(recipe: Recipe, model: nn.Module) -> Trainer:
 def build_loss(part: LossPart) -> WeightedLoss:
     """A loss with its weight."""
     return WeightedLoss(build(part), part.weight, part.entry.value.needs_real_logits)
+
+
+def migrated(weights: Weights, entry: Entry[Any], source: str) -> Weights:
+    """The weights as the installed version of their model means them. Raises `I2IError` where they are newer."""
+    spec, name = entry.value, entry.name
+    if weights.model_version > spec.version:
+        newer = f"{source}: version {weights.model_version} of model '{name}'; the installed one knows {spec.version}"
+        raise I2IError(f"{newer}: pip install -U {entry.distribution}")
+    if weights.model_version == spec.version or spec.migrate is None:
+        return weights
+    options = {key: value for key, value in weights.recipe["model"].items() if key != "use"}
+    options, tensors = resolve(spec.migrate)(options, dict(weights.tensors), weights.model_version)
+    recipe = {**weights.recipe, "model": {"use": name, **options}}
+    return replace(weights, recipe=recipe, tensors=tensors, model_version=spec.version)
 
 
 def start_from(model: nn.Module, weights: Weights, source: str) -> None:
@@ -87,18 +109,22 @@ def start_from(model: nn.Module, weights: Weights, source: str) -> None:
 
 
 def load_inference_model(part: Part, weights: Weights, source: str) -> nn.Module:
-    """The model with the submodules that the file holds; the ones it lacks are None."""
+    """The model with the submodules that the file holds; of those that its spec names, the ones it lacks are None."""
     spec = part.entry.value
     with torch.random.fork_rng(devices=[]):
-        model = build_model(part)
+        model: nn.Module = build(part)
     held = {key.split(".")[0] for key in weights.tensors}
-    for name, _ in list(model.named_children()):
-        if name not in held:
-            setattr(model, name, None)
     if not held & set(spec.inference):
         raise I2IError(f"{source}: holds none of {', '.join(spec.inference)}, which '{spec.name}' needs")
     try:
-        model.load_state_dict(dict(weights.tensors))
+        missing, unexpected = model.load_state_dict(dict(weights.tensors), strict=False)
     except RuntimeError as error:
-        raise I2IError(f"{source}: does not fit the model '{spec.name}': {' '.join(str(error).split())}") from error
+        first = str(error).split("\n\t")[1:2] or [str(error)]
+        raise I2IError(f"{source}: does not fit the model '{spec.name}': {first[0].strip()}") from error
+    wrong = [f"unknown {key}" for key in unexpected]
+    wrong += [f"missing {key}" for key in missing if key.split(".")[0] in held]
+    if wrong:
+        raise I2IError(f"{source}: does not fit the model '{spec.name}': {', '.join(wrong[:4])}")
+    for name in {key.split(".")[0] for key in missing} & set(spec.inference):
+        setattr(model, name, None)
     return model.eval().requires_grad_(False)

@@ -44,11 +44,20 @@ def save_checkpoint(folder: Path, step: int, weights: Weights, state: dict[str, 
         draft.rename(final)
         _flush(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(draft, ignore_errors=True)
         raise I2IError(f"{final}: checkpoint not written ({error}); the ones before it are intact") from error
-    for old in _newest_first(folder)[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    _prune(folder, step, keep)
     return final
+
+
+def _prune(folder: Path, step: int, keep: int) -> None:
+    """Keep the newest up to `step`; what is newer was damaged when the run went on from an older one."""
+    found = _newest_first(folder)
+    mine = [path for path in found if checkpoint_step(path) <= step]
+    drafts = folder.glob(".step-*")
+    for path in [*mine[keep:], *(path for path in found if path not in mine), *drafts]:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda text: None) -> Path | None:
@@ -99,6 +108,8 @@ def pack(state: Any) -> tuple[Any, dict[str, Tensor]]:
 
     def walk(value: Any, at: str) -> Any:
         if isinstance(value, Tensor):
+            if at in tensors:
+                raise I2IError(f"training state {at}: two tensors of this name")
             tensors[at] = value.detach().cpu().contiguous().clone()
             return {"$tensor": at}
         if isinstance(value, dict):
@@ -155,9 +166,10 @@ def _sha256(path: Path) -> str:
 
 def _flush(path: Path) -> None:
     """Make a file or a folder survive a power cut."""
-    if os.name == "nt" and path.is_dir():  # Windows has no such call for folders
+    windows = os.name == "nt"
+    if windows and path.is_dir():  # it has no such call for folders, and wants a file opened for writing
         return
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

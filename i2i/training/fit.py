@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
+import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,7 @@ from i2i.images.sheet import contact_sheet
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, read_recipe
 from i2i.training.batches import Batches, MicroBatch
-from i2i.training.building import build_dataset, build_model, build_trainer, start_from
+from i2i.training.building import build_dataset, build_model, build_trainer, migrated, start_from
 from i2i.training.chance import seed_torch
 from i2i.training.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
 from i2i.training.loop import Loop
@@ -76,6 +79,7 @@ class Fit:
     loop: Loop
     batches: Batches
     listener: Listener
+    preview: dict[str, Tensor] = field(default_factory=dict)
     folder: RunFolder | None = None
     broken: dict[Path, BrokenPicture] = field(default_factory=dict)
     saved_step: int = -1
@@ -83,38 +87,55 @@ class Fit:
     def run(self) -> RunFolder:
         """Train to the last step. Raises `Interrupted` after saving when the listener asks to stop."""
         assert self.folder is not None
-        run, first = self.recipe.run, self.loop.step
-        if first >= run.steps:
-            self.listener.said(f"already at step {first} of {run.steps}; --steps N goes further")
+        steps, fresh = self.recipe.run.steps, self.saved_step < 0
+        if self.loop.step >= steps:
+            self.listener.said(f"already at step {self.loop.step} of {steps}; --steps N goes further")
             return self.folder
         self._tell_of_idle_steps()
-        self.listener.started(first, run.steps)
-        preview = self._preview_batch()
-        if self.saved_step < first:
-            self._save()  # a disk that is full or read-only is found now, and a run killed early can go on
-        batches = self.batches.from_step(first)
-        clock, clock_step = time.perf_counter(), first
-        while self.loop.step < run.steps:
-            scalars = self._advance(next(batches))
-            step = self.loop.step
-            last = step == run.steps
-            self.listener.stepped(step)
-            if last or step % run.log_every == 0:
-                speed = run.batch * (step - clock_step) / max(time.perf_counter() - clock, 1e-9)
-                self._log({**self._read(scalars), "images_per_second": round(speed, 3)})
-                clock, clock_step = time.perf_counter(), step
-            if last or step % run.sample_every == 0:
-                self._sample(preview)
-            if last or step % run.checkpoint_every == 0:
-                self._save()
-            if not last and (signal_number := self.listener.should_stop()) is not None:
-                if self.saved_step < step:
-                    self._save()
-                text = f"stopped at step {step}, saved; go on with: i2i fit --resume {self.folder.path}"
-                raise Interrupted(text, signal_number)
-        if self.broken:
-            self.listener.said(f"broken pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
+        self.listener.started(self.loop.step, steps)
+        try:
+            self._train()
+        except BaseException:
+            if fresh and self.loop.step == 0:
+                self.folder.discard()  # nothing was learned: the name is free again
+            raise
+        finally:
+            if self.broken:
+                self.listener.said(f"broken pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
         return self.folder
+
+    def _train(self) -> None:
+        run = self.recipe.run
+        if self.saved_step < self.loop.step:
+            self._save({})  # a disk that is full or read-only is found now, and a run killed early can go on
+        scalars: Mapping[str, Tensor] = {}
+        timed_from = (time.perf_counter(), self.loop.step)
+        with closing(self.batches.from_step(self.loop.step)) as batches:
+            while self.loop.step < run.steps:
+                self._stop_if_asked(scalars)
+                scalars = self._advance(batches)
+                self.listener.stepped(self.loop.step)
+                if self._due(run.log_every):
+                    self._log(scalars, *timed_from)
+                    timed_from = (time.perf_counter(), self.loop.step)
+                if self._due(run.checkpoint_every):
+                    self._save(scalars)
+                if self._due(run.sample_every):
+                    self._sample()
+
+    def _due(self, every: int) -> bool:
+        return self.loop.step % every == 0 or self.loop.step == self.recipe.run.steps
+
+    def _stop_if_asked(self, scalars: Mapping[str, Tensor]) -> None:
+        if (signal_number := self.listener.should_stop()) is None:
+            return
+        assert self.folder is not None
+        if self.loop.step == 0:
+            raise Interrupted("stopped before the first step", signal_number)
+        if self.saved_step < self.loop.step:
+            self._save(scalars)
+        resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
+        raise Interrupted(f"stopped at step {self.loop.step}, saved; go on with: {resume_it}", signal_number)
 
     def _tell_of_idle_steps(self) -> None:
         """Schedules are absolute: a run that is made longer does not stretch them."""
@@ -126,19 +147,20 @@ class Fit:
     def try_one_step(self) -> DryRun:
         """One step without a run folder: what was found, how long it takes, how much memory."""
         started = time.perf_counter()
-        scalars = self._advance(next(self.batches.from_step(0)))
+        with closing(self.batches.from_step(0)) as batches:
+            scalars = self._advance(batches)
         numbers = self._read(scalars)
         seconds = time.perf_counter() - started
         parameters = sum(parameter.numel() for parameter in self.loop.model.parameters())
         total, memory = seconds * self.recipe.run.steps, self.runtime.memory()
         return DryRun(self.dataset.describe(), self.runtime.describe(), parameters, seconds, total, memory, numbers)
 
-    def _advance(self, batch: list[MicroBatch]) -> Mapping[str, Tensor]:
-        for micro_batch in batch:
-            _check_size(micro_batch.tensors, self.loop.model)
-            for picture in micro_batch.broken:
-                self.note_broken(picture)
+    def _advance(self, batches: Iterator[list[MicroBatch]]) -> Mapping[str, Tensor]:
         with memory_explained(ADVICE):
+            batch = next(batches)
+            for micro_batch in batch:
+                for picture in micro_batch.broken:
+                    self.note_broken(picture)
             return self.loop.advance(batch)
 
     def note_broken(self, picture: BrokenPicture) -> None:
@@ -157,31 +179,37 @@ class Fit:
                 )
         return numbers
 
-    def _log(self, numbers: Mapping[str, float]) -> None:
+    def _log(self, scalars: Mapping[str, Tensor], since: float, since_step: int) -> None:
         assert self.folder is not None
-        self.folder.log(self.loop.step, numbers)
-        self.listener.logged(self.loop.step, numbers)
+        step = self.loop.step
+        speed = self.recipe.run.batch * (step - since_step) / max(time.perf_counter() - since, 1e-9)
+        numbers = {**self._read(scalars), "images_per_second": round(speed, 3)}
+        self.folder.log(step, numbers)
+        self.listener.logged(step, numbers)
 
-    def _preview_batch(self) -> dict[str, Tensor]:
-        """Held-out samples; where none of them can be read, training samples."""
-        try:
-            preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
-        except I2IError:
-            preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
+    def open_preview(self) -> None:
+        """Load the samples of the grid: held-out ones; where none of them can be read, training samples."""
+        with memory_explained(ADVICE):
+            try:
+                preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
+            except I2IError:
+                preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
         for picture in preview.broken:
             self.note_broken(picture)
-        return preview.tensors
+        _check_size(preview.tensors, self.loop.model)
+        self.preview = preview.tensors
 
-    def _sample(self, preview: dict[str, Tensor]) -> None:
+    def _sample(self) -> None:
         assert self.folder is not None
         with memory_explained(ADVICE):
-            columns = self.loop.preview(preview)
+            columns = self.loop.preview(self.preview)
         if columns:
             images = {title: [to_image(picture) for picture in pictures] for title, pictures in columns.items()}
             write_picture(contact_sheet(images), self.folder.sample_path(self.loop.step))
 
-    def _save(self) -> None:
+    def _save(self, scalars: Mapping[str, Tensor]) -> None:
         assert self.folder is not None
+        self._read(scalars)  # weights that exploded must not replace good ones
         spec = self.recipe.model.entry.value
         weights = Weights(
             recipe=self.recipe.as_dict(),
@@ -190,10 +218,11 @@ class Fit:
             model_version=spec.version,
             api_version=API_VERSION,
             versions=self.recipe.versions(self.catalog),
-            data=self.dataset.describe(),
+            data=plain(self.dataset.describe()),
             note=self.recipe.run.note,
         )
-        state = {"loop": self.loop.state_dict(), "environment": self.runtime.describe()}
+        environment = {**self.runtime.describe(), "data": plain(self.dataset.describe())}
+        state = {"loop": self.loop.state_dict(), "environment": environment}
         save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, self.recipe.run.keep)
         self.saved_step = self.loop.step
 
@@ -211,7 +240,7 @@ def start(
     fit = _assemble(catalog, recipe, listener)
     if init is not None:
         source = weights_at(init)
-        start_from(fit.loop.model, Weights.load(source), str(source))
+        start_from(fit.loop.model, migrated(Weights.load(source), recipe.model.entry, str(source)), str(source))
         fit.loop.ema.restart()
     if not dry_run:
         path = out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
@@ -229,11 +258,15 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
         raise I2IError(f"{path}: holds no intact checkpoint to go on from; start again with another --out")
     fit = _assemble(catalog, recipe, listener)
     state: Any = load_checkpoint(checkpoint)
-    fit.loop.load_state_dict(state["loop"])
+    try:
+        fit.loop.load_state_dict(state["loop"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise I2IError(f"{checkpoint}: does not fit the installed plugins: {' '.join(str(error).split())}") from error
     fit.saved_step = fit.loop.step
-    for key, value in fit.runtime.describe().items():
-        if (before := state["environment"].get(key)) != value and key in {"device", "precision", "threads", "torch"}:
-            listener.said(f"{key} was {before}, is {value}: the run goes on, but not bit for bit as it would have")
+    now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
+    for key in ("device", "precision", "threads", "torch", "data"):
+        if (before := state["environment"].get(key)) != now[key]:
+            listener.said(f"{key} was {before}, is {now[key]}: the run goes on, but not bit for bit as it would have")
     if steps is not None and recipe.run.steps < fit.loop.step:
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
@@ -254,6 +287,7 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
     fit = Fit(catalog, recipe, runtime, dataset, loop, batches, listener)
     for picture in dataset.broken:
         fit.note_broken(picture)
+    fit.open_preview()
     if run.accumulate > 1:
         listener.said(f"{run.accumulate} micro-batches of {run.batch // run.accumulate} make a batch of {run.batch}")
     return fit
@@ -263,10 +297,16 @@ def _environment(fit: Fit, catalog: Catalog) -> dict[str, Any]:
     return {
         **fit.runtime.describe(),
         "versions": fit.recipe.versions(catalog),
-        "data": fit.dataset.describe(),
+        "data": plain(fit.dataset.describe()),
         "broken": [str(picture) for picture in fit.dataset.broken],
         "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def plain(description: Mapping[str, object]) -> dict[str, Any]:
+    """As JSON gives it back."""
+    described: dict[str, Any] = json.loads(json.dumps(description, default=str))
+    return described
 
 
 def _check_size(tensors: Mapping[str, Tensor], model: nn.Module) -> None:

@@ -22,7 +22,7 @@ class Loop:
 
     def __init__(self, trainer: Trainer, runtime: Runtime, run: RunOptions, ema: tuple[str, ...] = ()) -> None:
         self.trainer, self.runtime, self.run = trainer, runtime, run
-        self.model = trainer.model.to(runtime.device).train()
+        self.model = trainer.model.to(runtime.device)
         for loss in filter(None, trainer.losses.values()):
             freeze(loss.to(runtime.device))
         self.optimizers = dict(trainer.optimizers())
@@ -48,19 +48,21 @@ class Loop:
 
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The trainer's pictures of a batch, as the weights file would make them; trains nothing."""
+        modes = {module: module.training for module in self.model.modules()}
         self.model.eval()
+        seed_torch("preview", self.run.seed)
         try:
             with torch.no_grad(), self.runtime.autocast(), self.ema.swapped_in():
                 return {title: pictures.float().cpu() for title, pictures in self.trainer.preview(batch).items()}
         finally:
-            self.model.train()
+            for module, training in modes.items():
+                module.training = training
 
     def inference_tensors(self, submodules: Sequence[str]) -> dict[str, Tensor]:
-        """What a weights file holds: these submodules, averaged where averaging is on."""
-        prefixes = tuple(f"{name}." for name in submodules)
+        """What a weights file holds: these submodules or buffers of the model, averaged where averaging is on."""
         with self.ema.swapped_in():
             state = self.model.state_dict()
-            return {key: value.detach().cpu().clone() for key, value in state.items() if key.startswith(prefixes)}
+            return {key: value.cpu().clone() for key, value in state.items() if key.split(".")[0] in submodules}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -88,7 +90,7 @@ class Loop:
         """The same loop on one batch, without a run folder: for models that translate by optimising."""
         first = next(iter(batch.values()))
         runtime = Runtime(first.device, "fp32")
-        with torch.enable_grad():
+        with torch.enable_grad(), torch.random.fork_rng(devices=[first.device] if first.is_cuda else []):
             loop = cls(trainer, runtime, RunOptions(steps=steps, batch=len(first), seed=seed))
             for step in range(steps):
                 scalars = loop.advance([MicroBatch(0, batch)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,10 @@ class RunFolder:
         """The recipe as it was resolved."""
         return self.path / RECIPE
 
+    def discard(self) -> None:
+        """Remove a run that never took its first step."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def write_recipe(self, recipe: Recipe) -> None:
         """Write the recipe, complete or not at all."""
         draft = self.path / f".{RECIPE}"
@@ -77,7 +82,9 @@ class RunFolder:
         file = self.path / METRICS
         if file.exists():
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            file.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+            draft = file.with_name(f".{METRICS}")
+            draft.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
+            draft.replace(file)
 
     def sample_path(self, step: int) -> Path:
         """Where the sample grid of a step goes."""

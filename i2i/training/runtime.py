@@ -13,6 +13,9 @@ import torch.distributed
 
 from i2i.errors import I2IError, UsageError
 
+OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+"""How torch says it without a type of its own: CPU allocators, MPS, cuDNN and cuBLAS."""
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -78,7 +81,7 @@ def memory_explained(advice: str) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise I2IError(f"out of memory; {advice}") from error
     except RuntimeError as error:
-        if "can't allocate memory" in str(error) or "out of memory" in str(error):
+        if any(sign in str(error) for sign in OUT_OF_MEMORY):
             raise I2IError(f"out of memory; {advice}") from error
         raise
 

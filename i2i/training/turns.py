@@ -33,7 +33,7 @@ class LoopTurns:
         self.seed, self.micro_batches, self.clip = seed, micro_batches, clip
         self.parameters = {name: _parameters(optimizer) for name, optimizer in optimizers.items()}
         self.minimised: set[str] = set()  # in this micro-batch
-        self.awaiting: set[str] = set()  # optimizers that step after the last micro-batch
+        self.sums: dict[str, list[Tensor | None]] = {}  # gradients of optimizers that step after the last micro-batch
         self._place = (0, 0, 0)  # first sample's global index, samples, micro-batch
         self._draws = 0
         freeze(trainer.model)
@@ -85,10 +85,20 @@ class LoopTurns:
 
     def finish(self) -> None:
         """After the last micro-batch: the optimizers that were waiting step together."""
-        for name in self.optimizers:
-            if name in self.awaiting:
-                self.apply(name)
-        self.awaiting.clear()
+        for name, gradients in self.sums.items():
+            for parameter, gradient in zip(self.parameters[name], gradients, strict=True):
+                parameter.grad = gradient
+            self.apply(name)
+        self.sums.clear()
+
+    def collect(self, name: str) -> None:
+        """Add a micro-batch's gradients to this turn's own sums: turns may share parameters, never gradients."""
+        sums = self.sums.setdefault(name, [None] * len(self.parameters[name]))
+        for place, parameter in enumerate(self.parameters[name]):
+            gradient, parameter.grad = parameter.grad, None
+            if gradient is not None:
+                before = sums[place]
+                sums[place] = gradient if before is None else before.add_(gradient)
 
     def apply(self, name: str, closure: Callable[[], float] | None = None) -> None:
         """One step of an optimizer at its scheduled learning rate; clears its gradients."""
@@ -137,7 +147,7 @@ class LoopTurn:
         turns.minimised.add(self.name)
         self._backward(loss / turns.micro_batches if turns.micro_batches > 1 else loss)
         if turns.micro_batches > 1:
-            turns.awaiting.add(self.name)
+            turns.collect(self.name)
         else:
             turns.apply(self.name)
             torch.clear_autocast_cache()

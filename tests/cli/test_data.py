@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from i2i.cli.data import data
-from i2i.errors import BrokenPicture, I2IError, UsageError
+from i2i.errors import I2IError, UsageError
 
 
 def run(*arguments: str | Path) -> Result:
@@ -192,11 +192,28 @@ def test_sheet_refuses_a_folder_given_twice(tmp_path: Path) -> None:
     assert str(result.exception) == f"{one}, {one}: a folder is given twice"
 
 
-def test_sheet_names_a_broken_picture_and_an_unknown_suffix(tmp_path: Path) -> None:
+def test_sheet_refuses_an_unknown_suffix(tmp_path: Path) -> None:
     one = colours(tmp_path / "one", a="red")
-    assert isinstance(run("sheet", one, "--out", tmp_path / "sheet.xyz").exception, I2IError)
-    (one / "b.png").write_text("hello")
-    assert isinstance(run("sheet", one, "--out", tmp_path / "sheet.png").exception, BrokenPicture)
+    assert isinstance(run("sheet", one, "--out", tmp_path / "sheet.xyz").exception, UsageError)
+
+
+def test_sheet_leaves_out_a_row_with_a_broken_picture_and_names_it(tmp_path: Path) -> None:
+    one, two = colours(tmp_path / "one", a="red", b="red"), colours(tmp_path / "two", a="red", b="red")
+    (two / "b.png").write_text("hello")
+    for folders, shown in (([two], "1 pictures"), ([one, two], "1 of 2 rows")):
+        result = run("sheet", *folders, "--out", tmp_path / "sheet.png")
+        assert result.exit_code == 3
+        assert result.stderr == f"left out: {two}/b.png: not a picture that Pillow can read (found text)\n"
+        assert shown in result.stdout
+
+
+def test_sheet_of_broken_pictures_alone_is_an_error(tmp_path: Path) -> None:
+    one = colours(tmp_path / "one", a="red")
+    (one / "a.png").write_text("hello")
+    for folders in ([one], [one, one.parent / "one" / ".." / "one"]):
+        result = run("sheet", *folders, "--out", tmp_path / "sheet.png")
+        assert isinstance(result.exception, I2IError)
+    assert not (tmp_path / "sheet.png").exists()
 
 
 # the rest

@@ -1,6 +1,8 @@
 """The two main commands as a user runs them."""
 
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,6 +85,58 @@ def test_wrong_uses_of_translate_are_one_line_and_exit_2(run):
         assert result.returncode == 2, result.stderr
         assert len(errors(result)) == 1
         assert message in result.stderr
+        assert not (run / "out").exists()
+
+
+def test_translate_says_how_far_it_is_where_there_is_no_terminal(run):
+    code = "import i2i.cli.console as c; c.PLAIN_SECONDS = 0; from i2i.cli import main; main()"
+    arguments = [sys.executable, "-c", code, "translate", "--run", "run", "--src", "photos", "--dst", "out"]
+    result = subprocess.run(arguments, cwd=run, capture_output=True, text=True, timeout=300)
+    assert [line for line in errors(result) if line.startswith("translated")] == [
+        f"translated {done} of 4" for done in (1, 2, 3, 4)
+    ]
+
+
+def test_a_translation_that_cannot_be_encoded_is_reported_and_the_rest_is_done(run):
+    code = "import i2i.images.encode as e; e._FORMATS['.bmp'] = 'NONE'; from i2i.cli import main; main()"
+    arguments = [sys.executable, "-c", code, "translate", "--run", "run", "--src", "photos", "--dst", "out"]
+    result = subprocess.run(arguments, cwd=run, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 3
+    assert "3 of 4 pictures translated into out" in result.stdout
+    assert errors(result)[-1].startswith("not translated: out/deep/d.bmp: cannot be written (40×36 as NONE: ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_translate_in_one_line_that_counts_however_often_it_comes(run, number, code):
+    for copy in range(400):
+        shutil.copy(run / "photos" / "a.png", run / "photos" / f"{copy}.png")
+    command = [sys.executable, "-m", "i2i", "translate", "--run", "run", "--src", "photos", "--dst", "out"]
+    process = subprocess.Popen(command, cwd=run, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not list(run.glob("out/*.png")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for pause in itertools.cycle((0.005, 0.05, 0.02)):
+        if process.poll() is not None:
+            break
+        process.send_signal(number)
+        time.sleep(pause)
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == code, complaint
+    assert "ignored" not in complaint
+    count = len([path for path in run.glob("out/**/*.*") if path.is_file()])
+    assert complaint.splitlines()[1:] == [f"Error: stopped; {count} of 404 pictures are written"]
+
+
+def test_translate_leaves_the_signals_as_they_were(run):
+    code = (
+        "import signal; from i2i.cli import i2i; before = signal.getsignal(2), signal.getsignal(15);"
+        "i2i.main(['translate', '--run', 'run', '--src', 'photos', '--dst', 'out'], standalone_mode=False);"
+        "assert before == (signal.getsignal(2), signal.getsignal(15))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=run, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_destination_that_cannot_be_written_is_one_line(run):
@@ -109,9 +163,14 @@ def test_wrong_uses_of_fit_are_one_line_each_and_exit_2(pictures):
     fit = ("fit", "--plugin", "cyclegan-digits")
     cases = {
         (*fit,): ["dataset.source: not given; use --src DIR", "dataset.target: not given; use --target DIR"],
-        (*fit, "--src", "empty", "--target", "paintings"): ["empty: holds no pictures"],
-        (*fit, "--src", "photos", "--target", "gone"): ["gone: no such file or folder"],
+        (*fit, "--src", "empty", "--target", "paintings"): ["/empty: holds no pictures"],
+        (*fit, "--src", "photos", "--target", "gone"): ["/gone: no such file or folder"],
         (*fit, "--src", "photos", "--target", "paintings", "--steps", "x"): ["--steps: run.steps: should be a valid"],
+        (*fit, "--target", "paintings", "--set", "run.btach=1", "--set", "run.batch"): [
+            "--set run.batch: expected KEY=VALUE",
+            "dataset.source: not given; use --src DIR",
+            "--set: run.btach: unknown key; did you mean 'batch'?",
+        ],
         ("fit",): ["say which recipe: --plugin NAME or --config FILE"],
         ("fit", "--resume", "photos"): ["photos: not a run folder"],
         ("fit", "--resume", "photos", "--batch", "3"): ["leave out --batch"],
@@ -132,8 +191,8 @@ def test_a_text_file_named_jpg_trains_and_is_named(pictures):
     result = i2i("fit", "--plugin", "cyclegan-digits", "--src", "photos", "--target", "paintings", *TINY,
                  "--steps", 1, "--out", "run", cwd=pictures)  # fmt: skip
     assert result.returncode == 0, result.stderr
-    assert "skipped: photos/text.jpg: " in result.stdout
-    assert "broken pictures left out: 1 (photos/text.jpg)" in result.stdout
+    assert f"skipped: {pictures}/photos/text.jpg: " in result.stdout
+    assert f"broken pictures left out: 1 ({pictures}/photos/text.jpg)" in result.stdout
 
 
 def test_a_dry_run_says_what_it_needs_and_writes_nothing(pictures):

@@ -117,6 +117,12 @@ def test_a_model_without_translate_options_says_nothing_of_them() -> None:
         ([], UsageError, "say which recipe: --plugin NAME or --config FILE (`i2i plugins` lists the names)"),
         (["cyclegan", "--set", "model.widht=3"], RecipeError, "--set: model.widht: unknown key; did you mean 'width'?"),
         (
+            ["cyclegan", "--set", "run.note=2026-13-45", "--set", "run.steps=0"],
+            RecipeError,
+            "--set run.note=2026-13-45: not a YAML value (month must be in 1..12)\n"
+            "--set: run.steps: should be greater than or equal to 1, found 0",
+        ),
+        (
             ["cyclegan", "--config", "none.yaml"],
             UsageError,
             "none.yaml: cannot be read as a recipe (no such file or directory)",

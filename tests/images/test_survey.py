@@ -39,6 +39,13 @@ def test_broken_files_are_found_behind_a_sound_header(tmp_path: Path) -> None:
     ]
 
 
+def test_a_broken_file_is_kept_without_its_pixels(tmp_path: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes((tmp_path / "a.png").read_bytes()[:1000])
+    (broken,) = survey([tmp_path / "a.png"]).broken
+    assert (broken.__traceback__, broken.__cause__, broken.__context__) == (None, None, None)
+
+
 def test_files_with_the_same_bytes_are_grouped(tmp_path: Path) -> None:
     for name, shade in (("a", 1), ("b", 2), ("c", 1), ("d", 3), ("e", 2), ("f", 1)):
         Image.new("L", (2, 2), shade).save(tmp_path / f"{name}.bmp")

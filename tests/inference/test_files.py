@@ -1,8 +1,12 @@
+import errno
+
 import pytest
+import torch
 from PIL import Image
 
 from i2i import I2IError, UsageError
-from i2i.inference.files import make_destination, plan
+from i2i.inference.files import make_destination, plan, translate_files
+from i2i.inference.translator import Translated
 
 
 @pytest.fixture
@@ -39,8 +43,22 @@ def test_the_source_is_never_the_destination(tree):
     for destination in (tree / "a", tree / "b" / ".." / "a", tree / "link"):
         with pytest.raises(UsageError, match=r"--dst is the same folder as --src; the originals would be overwritten"):
             plan([tree / "a"], destination)
-    with pytest.raises(UsageError, match=r"x\.jpg: would be overwritten by its own translation"):
-        plan([tree / "a" / "x.jpg"], tree / "a")
+
+
+def test_no_translation_goes_onto_a_source(tree):
+    (tree / "b" / "deep").mkdir()
+    Image.new("RGB", (4, 4)).save(tree / "b" / "deep" / "y.PNG")
+    (tree / "link").symlink_to(tree / "b")
+    for sources, destination, translated, original in (
+        (["a/x.jpg"], "a", "a/x.jpg", "a/x.jpg"),
+        (["a", "b/deep"], "b", "a/deep/y.PNG", "b/deep/y.PNG"),
+        (["b/deep", "a"], "link", "a/deep/y.PNG", "b/deep/y.PNG"),
+    ):
+        with pytest.raises(UsageError) as refusal:
+            plan([tree / source for source in sources], tree / destination)
+        assert str(refusal.value) == (
+            f"{tree / original}: the translation of {tree / translated} would overwrite it; choose another --dst"
+        )
 
 
 def test_a_destination_inside_the_source_is_not_read(tree):
@@ -58,6 +76,16 @@ def test_missing_and_empty_sources_are_one_line(tree):
         plan([tree / "empty"], tree / "out")
 
 
+def test_a_link_to_itself_is_one_line(tree):
+    (tree / "loop").symlink_to(tree / "loop")
+    with pytest.raises(UsageError, match="loop: no such file or folder"):
+        plan([tree / "loop"], tree / "out")
+    for destination in (tree / "loop", tree / "loop" / "deep"):
+        assert plan([tree / "a"], destination)
+        with pytest.raises(I2IError, match="cannot be written to: "):
+            make_destination(destination)
+
+
 def test_a_destination_that_cannot_be_written_is_one_line(tree):
     make_destination(tree / "new" / "deep")
     assert not list((tree / "new" / "deep").iterdir())
@@ -65,3 +93,39 @@ def test_a_destination_that_cannot_be_written_is_one_line(tree):
         make_destination(tree / "a" / "x.jpg" / "out")
     with pytest.raises(I2IError, match=r"x\.jpg: cannot be written to: File exists"):
         make_destination(tree / "a" / "x.jpg")
+
+
+class Widening:
+    """Answers every picture with a white one as wide as the file's name says."""
+
+    def stream(self, jobs, batch, seed, picture_of):
+        for index, job in enumerate(jobs):
+            yield Translated(index, job, torch.ones(3, 1, int(picture_of(job).stem)))
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("10.webp", "16400.webp", "20.webp"):
+        (tmp_path / "in" / name).touch()
+    return plan([tmp_path / "in"], tmp_path / "out")
+
+
+def test_a_translation_that_its_format_cannot_hold_is_named_and_the_rest_is_written(jobs, tmp_path):
+    written = []
+    done = list(translate_files(Widening(), jobs, 1, written=written.append))
+    (broken,) = [result.broken for result in done if result.broken is not None]
+    assert str(broken).startswith(f"{tmp_path}/out/16400.webp: cannot be written (16400×1 as WEBP: ")
+    assert broken.__traceback__ is None
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["10.webp", "20.webp"]
+    assert sorted(job.target.name for job in written) == ["10.webp", "20.webp"]
+
+
+def test_a_full_disk_stops_everything_in_one_line(jobs, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("i2i.images.encode.os.fsync", full)
+    with pytest.raises(I2IError, match=r"out/10\.webp: cannot be written \(no space left on device\)"):
+        list(translate_files(Widening(), jobs, 1))
+    assert list((tmp_path / "out").iterdir()) == []

@@ -1,4 +1,5 @@
 import threading
+import time
 
 import pytest
 
@@ -35,6 +36,24 @@ def test_a_broken_picture_takes_its_place_and_the_rest_goes_on():
     reads = list(read_ahead(read, ["a", "bad", "b"], ahead=1))
     assert [read.picture for read in reads] == ["A", None, "B"]
     assert str(reads[1].broken) == "bad: truncated"
+    assert reads[1].broken.__traceback__ is None  # its frames would keep the half-decoded picture
+    assert reads[1].broken.__cause__ is None
+
+
+def test_closing_cancels_what_waits_and_waits_for_what_runs():
+    finished = []
+
+    def work(number):
+        time.sleep(0.02)
+        finished.append(number)
+
+    results = overlapped(work, range(100), ahead=40)
+    next(results)
+    results.close()
+    before = list(finished)
+    time.sleep(0.1)
+    assert finished == before
+    assert len(finished) < 40
 
 
 def test_batches_are_of_one_key_and_few_pictures_wait():

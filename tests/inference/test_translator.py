@@ -48,13 +48,13 @@ def test_a_list_comes_back_in_its_order_whatever_its_sizes(run):
 
 def test_the_direction_matters_and_an_unknown_one_is_refused(run):
     picture = torch.rand(3, 16, 16)
-    there, back = load(run), load(run, direction="target-to-source")
+    there, back = load(run), load(run, {"direction": "target-to-source"})
     assert not torch.equal(there.translate(picture), back.translate(picture))
     assert torch.equal(there.with_options(direction="target-to-source").translate(picture), back.translate(picture))
     with pytest.raises(RecipeError, match=r"translate\.direction: should be 'source-to-target' or 'target-to-source'"):
-        load(run, direction="sideways")
+        load(run, {"direction": "sideways"})
     with pytest.raises(RecipeError, match=r"translate\.directoin: unknown key; did you mean 'direction'\?"):
-        load(run, directoin="target-to-source")
+        load(run, {"directoin": "target-to-source"})
 
 
 def test_what_is_no_picture_is_refused(run, tmp_path):
@@ -63,6 +63,13 @@ def test_what_is_no_picture_is_refused(run, tmp_path):
         load(run).translate(tmp_path / "x.jpg")
     with pytest.raises(UsageError, match=r"a picture tensor is \(3, H, W\), found \(1, 4, 4\)"):
         load(run).translate(torch.rand(1, 4, 4))
+    with pytest.raises(UsageError, match=r"a picture tensor is uint8 or float in \[0, 1\], found torch.int64"):
+        load(run).translate(torch.ones(3, 4, 4, dtype=torch.int64))
+
+
+def test_a_background_that_is_no_colour_is_refused_before_any_picture(run):
+    with pytest.raises(UsageError, match=r"background: no such colour: 'wihte'"):
+        load(run, background="wihte")
 
 
 def test_a_stream_is_read_as_it_is_needed(run):
@@ -100,6 +107,18 @@ def test_weights_are_chosen_in_the_order_that_the_design_names(run, tmp_path, mo
     assert why == "newest finished run of cyclegan-digits under runs/"
 
 
+@pytest.mark.parametrize("content", ["name: [unclosed", "- a list", "steps: 3", "", "\x00"])
+def test_a_run_whose_recipe_is_damaged_is_named_in_one_line(run, tmp_path, content):
+    (tmp_path / "recipe.yaml").write_text(content)
+    (tmp_path / "checkpoints").symlink_to(run / "checkpoints")
+    with pytest.raises(UsageError) as refusal:
+        choose_weights(discover(), "cyclegan", None, tmp_path)
+    assert str(refusal.value) == (
+        f"{tmp_path}/recipe.yaml: damaged, names no recipe; leave --plugin out to use the run"
+    )
+    assert choose_weights(discover(), None, None, tmp_path)[0].name == "weights.safetensors"
+
+
 def test_loading_leaves_the_callers_chance_alone(run):
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -132,6 +151,13 @@ def test_weights_need_their_model_and_nothing_else_of_their_recipe(run, tmp_path
         load(path)
 
 
+@pytest.mark.parametrize("recipe", [["a list"], {}, {"name": "x", "model": "cyclegan"}, {"model": {"use": "cyclegan"}}])
+def test_weights_whose_header_names_no_model_are_refused(run, tmp_path, recipe):
+    path = rewritten(run, tmp_path / "w.safetensors", recipe=recipe)
+    with pytest.raises(I2IError, match=r"w\.safetensors: its header holds no recipe with a name and a model"):
+        load(path)
+
+
 def test_weights_of_a_newer_model_are_refused_by_name(run, tmp_path):
     path = rewritten(run, tmp_path / "w.safetensors", model_version=2)
     with pytest.raises(I2IError, match=r"version 2 of model 'cyclegan'; the installed one knows 1: pip install -U"):
@@ -143,3 +169,24 @@ def test_weights_that_do_not_fit_their_options_are_refused(run, tmp_path):
     path = rewritten(run, tmp_path / "w.safetensors", recipe={**recipe, "model": {**recipe["model"], "width": 8}})
     with pytest.raises(I2IError, match=r"does not fit the model 'cyclegan': .*size mismatch"):
         load(path)
+
+
+def test_weights_of_an_older_model_are_migrated(run, tmp_path, monkeypatch):
+    (tmp_path / "past.py").write_text(
+        "def migrate(options, tensors, from_version):\n"
+        "    assert 'use' not in options\n"
+        "    renamed = {key.replace('to_painting.', 'to_target.'): tensor for key, tensor in tensors.items()}\n"
+        "    return {'width': options.pop('channels'), **options}, renamed\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    weights = Weights.load(run / "checkpoints" / "step-0000001" / "weights.safetensors")
+    model = {key: value for key, value in weights.recipe["model"].items() if key != "width"}
+    tensors = {key.replace("to_target.", "to_painting."): tensor for key, tensor in weights.tensors.items()}
+    old = {"recipe": {**weights.recipe, "model": {**model, "channels": 4}}, "tensors": tensors}
+    path = rewritten(run, tmp_path / "w.safetensors", **old)
+    catalog = discover()
+    spec = catalog.find("model", "cyclegan").value
+    monkeypatch.setitem(spec.__dict__, "version", 2)
+    monkeypatch.setitem(spec.__dict__, "migrate", "past:migrate")
+    picture = torch.rand(3, 16, 16)
+    assert torch.equal(load(path, catalog=catalog).translate(picture), load(run).translate(picture))

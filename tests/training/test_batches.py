@@ -90,6 +90,31 @@ def test_an_error_in_a_worker_arrives_as_itself():
         next(Batches(Faulty(), CPU, 0, batch=1, workers=1).from_step(0))
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_datasets_own_mistakes_are_one_line(workers):
+    class Mistaken(Numbered):
+        def load(self, index, rng):
+            raise ValueError("no such\nthing")
+
+    class Uneven(Numbered):
+        def load(self, index, rng):
+            return {"x": torch.zeros(1, 1, 1 + index, dtype=torch.uint8)}
+
+    with pytest.raises(I2IError, match=r"^dataset: sample \d: ValueError: no such thing$"):
+        next(Batches(Mistaken(), CPU, 0, batch=1, workers=workers).from_step(0))
+    with pytest.raises(I2IError, match=r"^dataset: x is \(1, 1, \d+\) in one sample and \(1, 1, \d+\) in another$"):
+        next(Batches(Uneven(), CPU, 0, batch=4, workers=workers).from_step(0))
+
+
+def test_the_validation_part_prepares_its_own_batches():
+    class Validation(Numbered):
+        def prepare(self, batch, generator):
+            return {"x": batch["x"].float() * 0 + 0.25}
+
+    fixed = Batches(Numbered(), CPU, 0, batch=1).fixed(Validation(), 2)
+    assert fixed.tensors["x"].eq(0.25).all()
+
+
 def test_chance_is_spread_over_places():
     from i2i.training.chance import rng_for, seed_for
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 
 import pytest
@@ -221,9 +222,8 @@ def test_broken_pictures_are_left_out_counted_and_listed(catalog, alien_recipe, 
 def test_nothing_but_broken_pictures_is_one_clear_line(catalog, alien_recipe, folders, workers):
     for path in (folders / "photos").iterdir():
         path.write_bytes(path.read_bytes()[:60])  # a header and no pixels
-    going = start(catalog, alien_recipe(f"run.workers={workers}"), dry_run=True)
     with pytest.raises(I2IError, match=r"^100 pictures in a row cannot be read; the last: .*photos[^\n]*$"):
-        going.try_one_step()
+        start(catalog, alien_recipe(f"run.workers={workers}"), dry_run=True).try_one_step()
 
 
 def test_held_out_pictures_that_cannot_be_read_do_not_end_a_run(catalog, alien_recipe, folders, tmp_path):
@@ -251,6 +251,66 @@ def test_numbers_that_explode_end_the_run_in_one_line(catalog, alien_recipe, tmp
         going.run()
 
 
+def test_weights_that_exploded_never_replace_good_ones(catalog, alien_recipe, tmp_path):
+    options = ["trainer.learning_rate=1e30", "run.checkpoint_every=3", "run.log_every=100", "run.steps=50"]
+    with pytest.raises(I2IError, match=r"step 3: \w+ is (nan|inf)"):
+        start(catalog, alien_recipe(*options), tmp_path / "run").run()
+    assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-0000000"]
+
+
+def test_a_sample_grid_that_cannot_be_written_costs_no_step(catalog, alien_recipe, tmp_path):
+    going = start(catalog, alien_recipe(), tmp_path / "run")
+    (tmp_path / "run" / "samples").write_text("a file where a folder should be")
+    with pytest.raises(I2IError, match="samples is not a folder"):
+        going.run()
+    assert newest_checkpoint(going.folder.checkpoints).name == "step-0000004"
+
+
+def test_damaged_newer_checkpoints_do_not_push_out_good_ones(catalog, alien_recipe, tmp_path):
+    options = ["run.checkpoint_every=2", "run.keep=2"]
+    run = start(catalog, alien_recipe(*options), tmp_path / "run").run()
+    shutil.rmtree(run.checkpoints / "step-0000008")
+    for name in ("step-0000200", "step-0000300"):
+        shutil.copytree(run.checkpoints / "step-0000006", run.checkpoints / name)
+        (run.checkpoints / name / "state.json").write_text("{}")
+    (run.checkpoints / ".step-0000007.123").mkdir()
+    resume(catalog, run.path).run()
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-0000006", "step-0000008"]
+
+
+def test_a_run_that_never_took_a_step_leaves_no_folder(catalog, alien_recipe, tmp_path, folders):
+    with pytest.raises(RecipeError):
+        start(catalog, alien_recipe("dataset.crop=15"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(Interrupted, match=r"^stopped before the first step$"):
+        start(catalog, alien_recipe(), tmp_path / "run", listener=Notes(stop_at=0)).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_changed_data_is_said_on_resume(catalog, alien_recipe, folders, tmp_path):
+    run = start(catalog, alien_recipe("run.steps=1"), tmp_path / "run").run()
+    shutil.copy(folders / "photos" / "0.png", folders / "photos" / "new.png")
+    notes = Notes()
+    resume(catalog, run.path, steps=2, listener=notes)
+    assert notes.lines[0].startswith("data was {'source': {'pictures': 7")
+    assert "is {'source': {'pictures': 8" in notes.lines[0]
+
+
+def test_submodules_that_a_spec_misspells_are_named_before_training(catalog, alien_recipe):
+    recipe = alien_recipe()
+    object.__setattr__(recipe.model.entry.value, "inference", ("trunk", "paintr"))
+    with pytest.raises(I2IError, match=r"inference of model 'alien': names paintr; the model has trunk, painter"):
+        start(catalog, recipe, dry_run=True)
+
+
+def test_networks_that_are_in_eval_stay_in_eval(catalog, alien_recipe):
+    going = start(catalog, alien_recipe(), dry_run=True)
+    going.loop.model.lens.eval()
+    going.loop.preview(going.preview)
+    assert not going.loop.model.lens.training
+    assert going.loop.model.trunk.training
+
+
 def test_init_starts_from_weights_at_step_zero(catalog, alien_recipe, tmp_path):
     first = start(catalog, alien_recipe(), tmp_path / "first").run()
     second = start(catalog, alien_recipe(), init=first.path, dry_run=True)
@@ -268,11 +328,8 @@ def test_init_from_weights_that_do_not_fit_says_where(catalog, alien_recipe, tmp
 
 
 def test_crops_that_the_model_cannot_take_are_refused(catalog, alien_recipe, tmp_path):
-    going = start(catalog, alien_recipe("dataset.crop=15"), tmp_path / "run")
-    with pytest.raises(
-        RecipeError, match=r"gives source of 15×15 pixels; this model learns from multiples of 2 from 4"
-    ):
-        going.run()
+    with pytest.raises(RecipeError, match=r"source of 15×15 pixels; this model learns from multiples of 2 from 4"):
+        start(catalog, alien_recipe("dataset.crop=15"), tmp_path / "run")
 
 
 def test_another_machine_is_said_on_resume(catalog, alien_recipe, tmp_path):

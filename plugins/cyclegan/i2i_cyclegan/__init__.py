@@ -96,4 +96,5 @@ def i2i_trainers() -> Iterable[TrainerSpec]:
 @hookimpl
 def i2i_recipes() -> Iterable[Traversable]:
     """`cyclegan`, `cyclegan-light`, `cyclegan-digits`."""
-    return sorted((files(__name__) / "recipes").iterdir(), key=lambda file: file.name)
+    recipes = (files(__name__) / "recipes").iterdir()
+    return sorted((file for file in recipes if file.name.endswith(".yaml")), key=lambda file: file.name)

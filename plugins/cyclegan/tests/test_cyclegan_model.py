@@ -64,7 +64,7 @@ def test_each_direction_is_its_own_generator(translator: i2i.Translator) -> None
 
 def test_direction_can_be_chosen_when_the_weights_are_loaded(weights_of: WeightsOf) -> None:
     path, picture = weights_of("to_target", "to_source"), torch.rand(3, 16, 16)
-    one = i2i.load(path, device="cpu", direction="target-to-source")
+    one = i2i.load(path, {"direction": "target-to-source"}, device="cpu")
     other = i2i.load(path, device="cpu").with_options(direction="target-to-source")
     assert torch.equal(one.translate(picture), other.translate(picture))
 
@@ -115,9 +115,9 @@ def test_weights_of_one_direction_refuse_the_other_by_name(
     weights_of: WeightsOf, held: str, works: str, lacks: str
 ) -> None:
     path, picture = weights_of(held), torch.rand(3, 16, 16)
-    assert i2i.load(path, device="cpu", direction=works).translate(picture).shape == (3, 16, 16)
+    assert i2i.load(path, {"direction": works}, device="cpu").translate(picture).shape == (3, 16, 16)
     with pytest.raises(i2i.I2IError) as refusal:
-        i2i.load(path, device="cpu", direction=lacks).translate(picture)
+        i2i.load(path, {"direction": lacks}, device="cpu").translate(picture)
     assert str(refusal.value) == (f"these weights hold no generator for the direction {lacks}; they hold {works}")
 
 
@@ -128,7 +128,7 @@ def test_weights_without_any_generator_are_refused(weights_of: WeightsOf) -> Non
 
 def test_an_unknown_direction_is_refused_with_the_known_ones(weights_of: WeightsOf) -> None:
     with pytest.raises(i2i.RecipeError) as refusal:
-        i2i.load(weights_of("to_target"), device="cpu", direction="sideways")
+        i2i.load(weights_of("to_target"), {"direction": "sideways"}, device="cpu")
     assert "translate.direction" in str(refusal.value)
     assert "'source-to-target' or 'target-to-source'" in str(refusal.value)
     assert "'sideways'" in str(refusal.value)

@@ -1,0 +1,108 @@
+"""What a finished recipe is made of: frozen, validated, written back as the plain data it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from i2i.contracts import Options
+from i2i.errors import RecipeError
+from i2i.plugins import Catalog, Entry
+
+
+class RunOptions(Options):
+    """How long, how large, on what: the part of a recipe that the loop itself reads."""
+
+    steps: int = Field(10_000, ge=1, description="optimizer steps in all")
+    batch: int = Field(1, ge=1, description="pictures per optimizer step, over all micro-batches and ranks")
+    accumulate: int = Field(1, ge=1, description="micro-batches that a batch is computed in, to save memory")
+    seed: int = Field(0, ge=0, lt=2**63, description="of all chance: initial weights, order, augmentation, noise")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute; auto: cuda, mps, cpu")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
+    clip: float | None = Field(None, gt=0, description="largest gradient norm of a turn; null: no clipping")
+    workers: int | None = Field(None, ge=0, description="loader processes; null: as many as the device can use")
+    log_every: int = Field(10, ge=1, description="steps between two lines of metrics.jsonl")
+    sample_every: int = Field(500, ge=1, description="steps between two sample grids")
+    checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints; the last step always has one")
+    keep: int = Field(3, ge=1, description="newest checkpoints that are kept")
+
+    note: str = Field("", description="kept in the weights file: on what data, under which licence")
+
+    @model_validator(mode="after")
+    def _micro_batches_are_equal(self) -> RunOptions:
+        if self.batch % self.accumulate:
+            raise ValueError(f"batch {self.batch} does not divide into accumulate = {self.accumulate} equal parts")
+        return self
+
+
+@dataclass(frozen=True)
+class Part:
+    """A name that a recipe uses, what is behind it and its validated options."""
+
+    entry: Entry[Any]
+    options: Options
+
+    def as_dict(self) -> dict[str, Any]:
+        """`use` and every option, defaults included, as plain data."""
+        return {"use": self.entry.name, **self.options.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class LossPart(Part):
+    """A loss in its role."""
+
+    weight: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """As `Part.as_dict`, with the weight."""
+        return {"use": self.entry.name, "weight": self.weight, **self.options.model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything a run is: the same recipe and the same data give the same weights."""
+
+    name: str
+    model: Part
+    dataset: Part
+    losses: Mapping[str, LossPart | None]
+    trainer: Part
+    run: RunOptions
+    weights: Path | None = None
+    """Shipped weights; the YAML says where, relative to the package that holds the folder `recipes`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data that `recipe_from_data` takes back."""
+        return {
+            "name": self.name,
+            "model": self.model.as_dict(),
+            "dataset": self.dataset.as_dict(),
+            "losses": {role: part and part.as_dict() for role, part in self.losses.items()},
+            "trainer": self.trainer.as_dict(),
+            "run": self.run.model_dump(mode="json"),
+        }
+
+    def versions(self, catalog: Catalog) -> dict[str, str]:
+        """Distribution → version of everything the recipe uses."""
+        parts = [self.model, self.dataset, self.trainer, *filter(None, self.losses.values())]
+        return catalog.versions(*(part.entry for part in parts))
+
+    def require_data(self) -> None:
+        """Raise `RecipeError` for every folder that the dataset needs and nobody named."""
+        missing = [
+            folder_missing(option, flag)
+            for flag, option in self.dataset.entry.value.cli.items()
+            if self.dataset.options.model_dump().get(option) is None
+        ]
+        if missing:
+            raise RecipeError(missing)
+
+
+def folder_missing(option: str, flag: str) -> str:
+    """What is said of a folder that the dataset needs and nobody named."""
+    return f"dataset.{option}: not given; use --{flag} DIR"
