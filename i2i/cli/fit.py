@@ -58,7 +58,7 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
     recipe = load_recipe(catalog, plugin, config, given["overrides"], extra, folders, needs_data=True)
 
     from i2i.cli.console import Console, stopping_on_signals
-    from i2i.training.fit import start
+    from i2i.training.starting import start
 
     with Console(recipe.name) as console, stopping_on_signals(console):
         run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"])
@@ -71,7 +71,7 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
 
 def _resume(path: Path, steps: Any) -> None:
     from i2i.cli.console import Console, stopping_on_signals
-    from i2i.training.fit import resume
+    from i2i.training.starting import resume
 
     with Console(str(path)) as console, stopping_on_signals(console):
         run = resume(discover(), path, steps, console)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import math
 import shlex
@@ -16,18 +15,16 @@ from typing import Any
 from torch import Tensor, nn
 
 from i2i.contracts import API_VERSION, Dataset, Geometry, Weights
-from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError, UsageError
+from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
 from i2i.images.sheet import contact_sheet
 from i2i.plugins import Catalog
-from i2i.recipe import Recipe, read_recipe
+from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
-from i2i.training.building import build_dataset, build_model, build_trainer, migrated, start_from
-from i2i.training.chance import seed_torch
-from i2i.training.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
+from i2i.training.checkpoints import save_checkpoint
 from i2i.training.loop import Loop
-from i2i.training.run_folder import RunFolder, weights_at
+from i2i.training.run_folder import RunFolder
 from i2i.training.runtime import Runtime, memory_explained
 
 PREVIEW_ROWS = 4
@@ -225,82 +222,6 @@ class Fit:
         state = {"loop": self.loop.state_dict(), "environment": environment}
         save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, self.recipe.run.keep)
         self.saved_step = self.loop.step
-
-
-def start(
-    catalog: Catalog,
-    recipe: Recipe,
-    out: Path | None = None,
-    init: Path | None = None,
-    listener: Listener | None = None,
-    dry_run: bool = False,
-) -> Fit:
-    """A new run, ready for `run()`; with `dry_run` no folder is made and only `try_one_step()` works."""
-    listener = listener or Listener()
-    fit = _assemble(catalog, recipe, listener)
-    if init is not None:
-        source = weights_at(init)
-        start_from(fit.loop.model, migrated(Weights.load(source), recipe.model.entry, str(source)), str(source))
-        fit.loop.ema.restart()
-    if not dry_run:
-        path = out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-        fit.folder = RunFolder.create(path, recipe, _environment(fit, catalog))
-    return fit
-
-
-def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Listener | None = None) -> Fit:
-    """A run that goes on from its newest intact checkpoint; `steps` is the one thing that may change."""
-    listener = listener or Listener()
-    folder = RunFolder.open(path)
-    recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
-    checkpoint = newest_checkpoint(folder.checkpoints, listener.said)
-    if checkpoint is None:
-        raise I2IError(f"{path}: holds no intact checkpoint to go on from; start again with another --out")
-    fit = _assemble(catalog, recipe, listener)
-    state: Any = load_checkpoint(checkpoint)
-    try:
-        fit.loop.load_state_dict(state["loop"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise I2IError(f"{checkpoint}: does not fit the installed plugins: {' '.join(str(error).split())}") from error
-    fit.saved_step = fit.loop.step
-    now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
-    for key in ("device", "precision", "threads", "torch", "data"):
-        if (before := state["environment"].get(key)) != now[key]:
-            listener.said(f"{key} was {before}, is {now[key]}: the run goes on, but not bit for bit as it would have")
-    if steps is not None and recipe.run.steps < fit.loop.step:
-        raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
-    folder.forget_after(fit.loop.step)
-    folder.write_recipe(recipe)
-    fit.folder = folder
-    return fit
-
-
-def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
-    run = recipe.run
-    runtime = Runtime.choose(run.device, run.precision)
-    dataset = build_dataset(recipe)
-    seed_torch("init", run.seed)
-    with memory_explained(ADVICE):
-        trainer = build_trainer(recipe, build_model(recipe.model))
-        loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema)
-    batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
-    fit = Fit(catalog, recipe, runtime, dataset, loop, batches, listener)
-    for picture in dataset.broken:
-        fit.note_broken(picture)
-    fit.open_preview()
-    if run.accumulate > 1:
-        listener.said(f"{run.accumulate} micro-batches of {run.batch // run.accumulate} make a batch of {run.batch}")
-    return fit
-
-
-def _environment(fit: Fit, catalog: Catalog) -> dict[str, Any]:
-    return {
-        **fit.runtime.describe(),
-        "versions": fit.recipe.versions(catalog),
-        "data": plain(fit.dataset.describe()),
-        "broken": [str(picture) for picture in fit.dataset.broken],
-        "started": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-    }
 
 
 def plain(description: Mapping[str, object]) -> dict[str, Any]:
