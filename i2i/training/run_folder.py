@@ -27,9 +27,7 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, recipe: Recipe, environment: Mapping[str, Any]) -> RunFolder:
         """A new run folder. Raises `UsageError` where something lies there, `I2IError` where none can be made."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            hint = f"go on with --resume {path}, or " if (path / RECIPE).exists() else ""
-            raise UsageError(f"{path}: exists and is not empty; {hint}choose another --out")
+        cls.refuse_existing(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             cls(path).write_recipe(recipe)
@@ -37,6 +35,13 @@ class RunFolder:
         except OSError as error:
             raise I2IError(f"{path}: the run folder cannot be written: {error.strerror}") from error
         return cls(path)
+
+    @staticmethod
+    def refuse_existing(path: Path) -> None:
+        """Raise `UsageError` where something lies there already."""
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            hint = f"go on with --resume {path}, or " if (path / RECIPE).exists() else ""
+            raise UsageError(f"{path}: exists and is not empty; {hint}choose another --out")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

@@ -30,13 +30,15 @@ def start(
 ) -> Fit:
     """A new run, ready for `run()`; with `dry_run` no folder is made and only `try_one_step()` works."""
     listener = listener or Listener()
+    path = out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    if not dry_run:
+        RunFolder.refuse_existing(path)  # before the data is looked through
     fit = _assemble(catalog, recipe, listener)
     if init is not None:
         source = weights_at(init)
         start_from(fit.loop.model, migrated(Weights.load(source), recipe.model.entry, str(source)), str(source))
         fit.loop.ema.restart()
     if not dry_run:
-        path = out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
         fit.folder = RunFolder.create(path, recipe, _environment(fit, catalog))
     return fit
 
