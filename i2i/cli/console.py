@@ -50,13 +50,11 @@ class Console(Listener):
 
     def describe(self, run: Fit) -> None:
         """What is about to be trained, on what, where."""
-        parameters = sum(parameter.numel() for parameter in run.loop.model.parameters())
         environment = run.runtime.describe()
         where = f"{environment['device name']} ({run.runtime.device.type}, {run.runtime.precision})"
-        self.said(f"{run.recipe.name}: {parameters / 1e6:.2f} million parameters on {where}")
-        for name, value in run.dataset.describe().items():
-            found = ", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict) else value
-            self.said(f"{name}: {found}")
+        self.said(f"{run.recipe.name}: {run.parameters / 1e6:.2f} million parameters on {where}")
+        for line in data_lines(run.dataset.describe()):
+            self.said(line)
         assert run.folder is not None
         self.said(f"run folder: {run.folder.path}")
 
@@ -100,6 +98,13 @@ class Console(Listener):
     def should_stop(self) -> int | None:
         """The signal that came, if any."""
         return self.signal_number
+
+
+def data_lines(found: Mapping[str, object]) -> Iterator[str]:
+    """What a dataset says of itself, a line a part."""
+    for name, value in found.items():
+        text = ", ".join(f"{key}: {item}" for key, item in value.items()) if isinstance(value, dict) else value
+        yield f"{name}: {text}"
 
 
 @contextmanager

@@ -93,9 +93,10 @@ def _number(name: str, text: str) -> Any:
 
 
 def _tell(dry: DryRun, recipe: Recipe) -> None:
-    for name, value in dry.data.items():
-        found = ", ".join(f"{key}: {item}" for key, item in value.items()) if isinstance(value, dict) else value
-        click.echo(f"{name}: {found}")
+    from i2i.cli.console import data_lines
+
+    for line in data_lines(dry.data):
+        click.echo(line)
     device, precision = dry.environment["device name"], dry.environment["precision"]
     click.echo(f"model: {dry.parameters / 1e6:.2f} million parameters, {precision} on {device}")
     click.echo("one step: " + ", ".join(f"{name} {value:.4g}" for name, value in dry.scalars.items()))

@@ -14,7 +14,7 @@ from i2i.contracts.specs import (
     Spec,
     TrainerSpec,
 )
-from i2i.contracts.trainer import Losses, Trainer, Turn, Turns, linear_decay
+from i2i.contracts.trainer import Losses, RoleLoss, Trainer, Turn, Turns, linear_decay
 from i2i.contracts.weights import Weights
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Options",
     "Request",
     "Role",
+    "RoleLoss",
     "Spec",
     "Tiling",
     "Trainer",

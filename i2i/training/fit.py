@@ -148,9 +148,14 @@ class Fit:
             scalars = self._advance(batches)
         numbers = self._read(scalars)
         seconds = time.perf_counter() - started
-        parameters = sum(parameter.numel() for parameter in self.loop.model.parameters())
         total, memory = seconds * self.recipe.run.steps, self.runtime.memory()
-        return DryRun(self.dataset.describe(), self.runtime.describe(), parameters, seconds, total, memory, numbers)
+        environment = self.runtime.describe()
+        return DryRun(self.dataset.describe(), environment, self.parameters, seconds, total, memory, numbers)
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that the model learns, or holds frozen."""
+        return sum(parameter.numel() for parameter in self.loop.model.parameters())
 
     def _advance(self, batches: Iterator[list[MicroBatch]]) -> Mapping[str, Tensor]:
         with memory_explained(ADVICE):
@@ -207,7 +212,7 @@ class Fit:
     def _save(self, scalars: Mapping[str, Tensor]) -> None:
         assert self.folder is not None
         self._read(scalars)  # weights that exploded must not replace good ones
-        spec = self.recipe.model.entry.value
+        spec, data = self.recipe.model.entry.value, plain(self.dataset.describe())
         weights = Weights(
             recipe=self.recipe.as_dict(),
             tensors=self.loop.inference_tensors(spec.inference),
@@ -215,11 +220,10 @@ class Fit:
             model_version=spec.version,
             api_version=API_VERSION,
             versions=self.recipe.versions(self.catalog),
-            data=plain(self.dataset.describe()),
+            data=data,
             note=self.recipe.run.note,
         )
-        environment = {**self.runtime.describe(), "data": plain(self.dataset.describe())}
-        state = {"loop": self.loop.state_dict(), "environment": environment}
+        state = {"loop": self.loop.state_dict(), "environment": {**self.runtime.describe(), "data": data}}
         save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, self.recipe.run.keep)
         self.saved_step = self.loop.step
 
