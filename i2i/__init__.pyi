@@ -15,6 +15,7 @@ from .contracts import Turn as Turn
 from .contracts import Turns as Turns
 from .contracts import Weights as Weights
 from .contracts import linear_decay as linear_decay
+from .contracts import normal_latents as normal_latents
 from .errors import BrokenPicture as BrokenPicture
 from .errors import I2IError as I2IError
 from .errors import RecipeError as RecipeError

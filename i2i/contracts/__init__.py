@@ -2,6 +2,7 @@
 
 from i2i.contracts.dataset import Dataset
 from i2i.contracts.geometry import Geometry, Tiling
+from i2i.contracts.latents import normal_latents
 from i2i.contracts.request import Request
 from i2i.contracts.specs import (
     API_VERSION,
@@ -38,4 +39,5 @@ __all__ = [
     "Turns",
     "Weights",
     "linear_decay",
+    "normal_latents",
 ]

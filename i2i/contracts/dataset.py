@@ -22,6 +22,9 @@ class Dataset:
     broken: Sequence[BrokenPicture] = ()
     """What was found unreadable when the dataset was opened; it is left out."""
 
+    classes: Sequence[str] = ()
+    """The names of the classes, where samples have one: their key `label` is then an index into these, int64 ()."""
+
     @property
     def validation(self) -> Dataset | None:
         """The part that is held out and never trained on."""
@@ -37,10 +40,12 @@ class Dataset:
     def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
         """One sample, in a loader worker: key → uint8 (C, H, W), of equal size over all indices.
 
+        A value of fewer dimensions, such as a label, is handed on as it is.
+
         Raises `BrokenPicture`; the core then counts the file and draws another index from `rng`.
         """
         raise NotImplementedError
 
     def prepare(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
         """A batch of uint8 (B, C, H, W), already on the device, as float in [0, 1]: augmentation goes here."""
-        return {key: pictures.float() / 255 for key, pictures in batch.items()}
+        return {key: value.float() / 255 if value.dim() == 4 else value for key, value in batch.items()}

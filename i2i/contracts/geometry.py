@@ -22,6 +22,8 @@ class Geometry:
     """How many input pixels away an input can influence an output (half the receptive field)."""
     channels: int = 3
     """1 or 3; a one-channel model is given luma and its answer is shown as grey."""
+    size: tuple[int, int] | None = None
+    """The one (height, width) that the model knows, where it knows only one: what it learns from and samples."""
     tiling: Tiling = "never"
     """`margin`: tiles with that overlap are exact; `statistics`: a norm looks at the whole picture; `never`."""
 

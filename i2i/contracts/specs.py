@@ -45,8 +45,13 @@ class Spec:
 class ModelSpec(Spec):
     """A model. `build(options)` gives an `nn.Module` on the CPU with every network of the scheme; it reads no file.
 
-    The module has `geometry: Geometry` and `translate(images, request) -> images`, both in [0, 1], (B, C, H, W).
-    It may have `prepare()`, which reads what the options name; `fit` calls it once, before training.
+    The module has `geometry: Geometry` and one or both of
+    - `translate(images, request) -> images`, both (B, C, H, W) in [0, 1];
+    - `latents(seeds) -> (B, ...)` and `sample(latents, request) -> images` (B, C, H, W) in [0, 1], for a model that
+      makes pictures out of nothing: row i of the latents is a function of seeds[i] alone, spread like a Gaussian
+      (`normal_latents`), so that walks on the sphere between two of them stay among likely ones.
+    It may have `prepare()`, which reads what the options name; `fit` calls it once, before training. Where the dataset
+    knows classes, the option `classes: tuple[str, ...]` of the model, if it has one, is set to their names.
     """
 
     inference: tuple[str, ...]
@@ -64,7 +69,12 @@ class LossSpec(Spec):
     """A loss. `build(options)` gives a module that returns a 0-dim tensor.
 
     image: `forward(prediction, target)`; adversarial: `generator(fake_logits, real_logits)` and
-    `discriminator(real_logits, fake_logits)`; regulariser: `forward(discriminator, real, fake)`.
+    `discriminator(real_logits, fake_logits)`; regulariser: `forward(discriminator, real, fake)`, where `discriminator`
+    is any function of pictures.
+
+    An adversarial loss may also have `penalty(discriminator, real, fake)`, which belongs to its discriminator's side,
+    and `accuracy(real_logits, fake_logits) -> (real, fake)`, the shares judged right; without it, a logit above 0 says
+    real. A regulariser may have `every: int`: it is computed every so many steps, and counts that much more.
     """
 
     kind: LossKind

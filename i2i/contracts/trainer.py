@@ -18,6 +18,8 @@ class RoleLoss(Protocol):
 
     weight: float
     needs_real_logits: bool
+    every: int
+    """A regulariser is computed every so many steps and multiplied by as much."""
 
     def __call__(self, *inputs: Any) -> Tensor:
         """An image loss or a regulariser."""
@@ -27,6 +29,12 @@ class RoleLoss(Protocol):
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """An adversarial loss, the discriminator's side; never weighted."""
+
+    def penalty(self, discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor | None:
+        """What else an adversarial loss adds to its discriminator's side, or None; never weighted."""
+
+    def accuracy(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """The shares of real and of generated pictures that the discriminator judges right, each 0-dim in [0, 1]."""
 
 
 Losses = Mapping[str, Any]

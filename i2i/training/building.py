@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,14 @@ from i2i.recipe import LossPart, Part, Recipe
 
 
 class WeightedLoss(nn.Module):
-    """A loss in its role, multiplied by the recipe's weight."""
+    """A loss in its role (`i2i.RoleLoss`), multiplied by the recipe's weight."""
 
     def __init__(self, loss: nn.Module, weight: float, needs_real_logits: bool) -> None:
         super().__init__()
         self.loss: Any = loss
         self.weight = weight
         self.needs_real_logits = needs_real_logits
+        self.every: int = getattr(loss, "every", 1)
 
     def forward(self, *inputs: Any) -> Tensor:
         """As an image loss or a regulariser."""
@@ -34,6 +36,16 @@ class WeightedLoss(nn.Module):
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """As an adversarial loss, the discriminator's side. Never weighted: its optimum does not depend on a scale."""
         return self.loss.discriminator(real_logits, fake_logits)
+
+    def penalty(self, discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor | None:
+        """What else an adversarial loss adds to its discriminator's side, or None; never weighted either."""
+        return self.loss.penalty(discriminator, real, fake) if hasattr(self.loss, "penalty") else None
+
+    def accuracy(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """The shares judged right; a loss that does not say how takes logits above 0 for real."""
+        if hasattr(self.loss, "accuracy"):
+            return self.loss.accuracy(real_logits, fake_logits)
+        return (real_logits > 0).float().mean(), (fake_logits < 0).float().mean()
 
 
 def build(part: Part) -> Any:
