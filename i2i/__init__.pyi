@@ -30,6 +30,8 @@ from .images.folders import find_pictures as find_pictures
 from .images.sheet import contact_sheet as contact_sheet
 from .inference.translator import Translator as Translator
 from .inference.translator import load as load
+from .losses import AdversarialOptions as AdversarialOptions
+from .losses.game import AdversarialGame as AdversarialGame
 from .plugins import Catalog as Catalog
 from .plugins import discover as discover
 from .recipe import Recipe as Recipe

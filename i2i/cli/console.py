@@ -93,7 +93,8 @@ class Console(Listener):
         """What to do with the result."""
         self.view.stop()
         self.said(f"done: {folder.path} (step {run.loop.step}); samples in {folder.path / 'samples'}")
-        self.said(f"next: i2i translate --run {folder.path} --src PICTURES --dst OUT")
+        what = "--count 64" if hasattr(run.loop.model, "sample") else "--src PICTURES"
+        self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
 
     def should_stop(self) -> int | None:
         """The signal that came, if any."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Tiling = Literal["margin", "statistics", "never"]
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +38,10 @@ class Geometry:
             return -(-max(size, self.min_size) // self.multiple_of) * self.multiple_of
 
         return up(height), up(width)
+
+    def channelled(self, pictures: Tensor) -> Tensor:
+        """(…, 3, H, W) → (…, channels, H, W) as the model takes it: luma for one channel."""
+        if self.channels == pictures.shape[-3]:
+            return pictures
+        red, green, blue = (pictures[..., place, :, :] * share for place, share in enumerate(LUMA))
+        return (red + green + blue).unsqueeze(-3)

@@ -34,9 +34,29 @@ class UnpairedOptions(Options):
         return self
 
 
+class PicturesOptions(Options):
+    """Folders of pictures of one kind, or of several that the folders tell apart."""
+
+    source: Folders | None = Field(None, description="folders or files of pictures to learn from")
+    validation: float = Field(0.02, ge=0, lt=1, description="share of the pictures that is never trained on")
+    size: int = Field(64, ge=1, description="side of the square that is learnt from, in pixels")
+    resize: int | None = Field(
+        None, ge=1, description="pixels of the shorter side before a square is cut out at random; null: as `size`"
+    )
+    flip: bool = Field(False, description="mirror every other picture left to right")
+    classes: bool = Field(False, description="the subfolders of `source` are classes")
+    background: str = Field("white", description="colour under transparent pixels: a name or #rrggbb")
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> PicturesOptions:
+        if self.resize is not None and self.size > self.resize:
+            raise ValueError(f"size {self.size} is larger than resize {self.resize}")
+        return self
+
+
 @hookimpl
 def i2i_datasets() -> Iterable[DatasetSpec]:
-    """Unpaired folders."""
+    """Unpaired folders, and plain pictures."""
     return (
         DatasetSpec(
             name="unpaired",
@@ -45,5 +65,13 @@ def i2i_datasets() -> Iterable[DatasetSpec]:
             cli={"src": "source", "target": "target"},
             options=UnpairedOptions,
             build="i2i.datasets.unpaired:Unpaired",
+        ),
+        DatasetSpec(
+            name="pictures",
+            summary="folders of pictures, resized and cut square, with their classes where folders tell them",
+            keys=("picture",),
+            cli={"src": "source"},
+            options=PicturesOptions,
+            build="i2i.datasets.pictures:Pictures",
         ),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import to_image, without_frames
@@ -96,3 +98,29 @@ def translate_files(
         return Done(translated.item, None)
 
     return overlapped(write, translator.stream(jobs, batch, seed, lambda job: job.source), ahead=2 * batch + 2)
+
+
+def write_numbered(
+    pictures: Iterable[Translated[int]],
+    destination: Path,
+    total: int,
+    batch: int,
+    written: Callable[[int], object] = lambda number: None,
+) -> Generator[Image.Image]:
+    """Write pictures as `00000.png` and so on; each comes back once it is written, in order.
+
+    Names are as long as the last of `total` needs; writing overlaps with the model, of which `batch` come at once.
+    `written` and closing as for `translate_files`. Raises `I2IError` where the destination cannot be written to.
+    """
+    from i2i.inference.pipeline import overlapped
+
+    digits = max(5, len(str(total - 1)))
+
+    def write(made: Translated[int]) -> Image.Image:
+        assert made.picture is not None  # only what is read from a file can be broken
+        image = to_image(made.picture)
+        write_picture(image, destination / f"{made.item:0{digits}d}.png")
+        written(made.item)
+        return image
+
+    return overlapped(write, pictures, ahead=2 * batch + 2)

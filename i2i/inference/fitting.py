@@ -9,14 +9,10 @@ from torch import Tensor
 
 from i2i.contracts import Geometry
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-
 
 def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
     """(3, H, W) → (C, H', W') as the model takes it: luma for one channel, mirrored beyond the right and lower edge."""
-    if geometry.channels == 1:
-        weights = torch.tensor(LUMA, device=picture.device, dtype=picture.dtype)
-        picture = torch.einsum("c,chw->hw", weights, picture)[None]
+    picture = geometry.channelled(picture)
     height, width = geometry.padded(*picture.shape[-2:])
     rows = mirrored(picture.shape[-2], height, picture.device)
     columns = mirrored(picture.shape[-1], width, picture.device)
@@ -26,7 +22,12 @@ def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
 def restored(output: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
     """(C, H'·scale, W'·scale) → (3, H·scale, W·scale) in [0, 1], where (H, W) is `size`."""
     height, width = size[0] * geometry.scale, size[1] * geometry.scale
-    return output[:, :height, :width].float().clamp(0, 1).expand(3, height, width)
+    return shown(output[:, :height, :width])
+
+
+def shown(output: Tensor) -> Tensor:
+    """(C, H, W) as a model answers → float (3, H, W) in [0, 1]; one channel becomes grey."""
+    return output.float().clamp(0, 1).expand(3, *output.shape[-2:])
 
 
 def mirrored(size: int, wanted: int, device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""A model with its weights, ready to translate pictures."""
+"""A model with its weights, ready to translate pictures or to make new ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import open_picture, parsed_colour, to_image, to_tensor
 from i2i.inference.fitting import apply
 from i2i.inference.pipeline import Read, batched, read_ahead
+from i2i.inference.sampling import Place, closed_walk, pictures_at
 from i2i.plugins import Catalog, Entry, discover
 from i2i.recipe import model_from_data, validate_options
 from i2i.training.building import load_inference_model, migrated
@@ -39,7 +40,7 @@ class Translated(Generic[Item]):
 
 @dataclass(frozen=True)
 class Translator:
-    """Translates single pictures, lists and streams of any length; made by `load`."""
+    """Translates pictures, lists and streams of any length, or makes pictures out of nothing; made by `load`."""
 
     model: Any
     header: Mapping[str, Any]
@@ -52,6 +53,21 @@ class Translator:
     def geometry(self) -> Geometry:
         """The model's."""
         return self.model.geometry
+
+    @property
+    def name(self) -> str:
+        """Of the recipe that made the weights."""
+        return str(self.header["recipe"]["name"])
+
+    @property
+    def translates(self) -> bool:
+        """Whether the model takes pictures."""
+        return hasattr(self.model, "translate")
+
+    @property
+    def samples(self) -> bool:
+        """Whether the model makes pictures out of nothing."""
+        return hasattr(self.model, "sample")
 
     def with_options(self, **changes: Any) -> Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
@@ -84,12 +100,35 @@ class Translator:
 
         `picture_of` says which path, PIL image or tensor belongs to an item.
         """
+        if not self.translates:
+            raise UsageError(f"{self.name} makes pictures out of nothing: use sample(count), not translate(pictures)")
         reads = read_ahead(lambda item: self._open(picture_of(item)), items, ahead=2 * batch + 2)
         for group in batched(reads, self._size_on_device, batch, most=4 * batch):
             if group[0].picture is None:
                 yield from (Translated(read.index, read.item, None, read.broken) for read in group)
             else:
                 yield from self._translated(group, seed)
+
+    def sample(self, count: int, seed: int = 0, batch: int = 1) -> list[Image.Image]:
+        """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch."""
+        places = (Place(index, index) for index in range(count))
+        return [to_image(picture) for picture in self._made(places, seed, batch)]
+
+    def sampled(self, count: int, seed: int = 0, batch: int = 1) -> Iterator[Translated[int]]:
+        """The same one after another, in order; the item is the picture's number. Memory is bounded."""
+        return _numbered(self._made((Place(index, index) for index in range(count)), seed, batch))
+
+    def walked(self, stops: int, frames: int, seed: int = 0, batch: int = 1) -> Iterator[Translated[int]]:
+        """A walk on the sphere of latents through the first `stops` pictures of this seed and back to the first.
+
+        It takes `frames` pictures from each stop to the next: picture k · frames of the walk is picture k of `sample`.
+        """
+        return _numbered(self._made(closed_walk(stops, frames), seed, batch))
+
+    def _made(self, places: Iterable[Place], seed: int, batch: int) -> Iterator[Tensor]:
+        if not self.samples:
+            raise UsageError(f"{self.name} translates pictures: use translate(pictures), not sample(count)")
+        return pictures_at(places, self.model, self.options, self.runtime, seed, batch)
 
     def _open(self, picture: Path | str | Image.Image | Tensor) -> Tensor:
         """uint8 or float (3, H, W)."""
@@ -153,6 +192,10 @@ def model_entry(weights: Weights, catalog: Catalog, source: str) -> Entry[Any]:
         made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
         raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
     return catalog.find("model", name)
+
+
+def _numbered(pictures: Iterable[Tensor]) -> Iterator[Translated[int]]:
+    return (Translated(index, index, picture) for index, picture in enumerate(pictures))
 
 
 def _in_unit_range(picture: Tensor) -> Tensor:

@@ -67,6 +67,22 @@ def build_dataset(recipe: Recipe) -> Dataset:
     return build(recipe.dataset)
 
 
+def with_classes(recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe with the data's classes in its model. Raises `UsageError` where model and data disagree on them."""
+    found, options = tuple(dataset.classes), recipe.model.options
+    known = tuple(getattr(options, "classes", ()))
+    name = recipe.model.entry.name
+    if known == found:
+        return recipe
+    if "classes" not in type(options).model_fields:
+        raise UsageError(f"model '{name}' knows no classes; leave out dataset.classes")
+    if known:
+        there = ", ".join(found) or "none (dataset.classes=true makes the subfolders classes)"
+        raise UsageError(f"model.classes: {', '.join(known)}; the data has {there}")
+    model = replace(recipe.model, options=options.model_copy(update={"classes": found}))
+    return replace(recipe, model=model)
+
+
 def build_trainer(recipe: Recipe, model: nn.Module) -> Trainer:
     """The training scheme on this model. Raises `UsageError` where the model lacks what the scheme needs."""
     spec = recipe.trainer.entry.value

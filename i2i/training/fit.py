@@ -23,6 +23,7 @@ from i2i.plugins import Catalog
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.checkpoints import save_checkpoint
+from i2i.training.diversity import SAMPLES, DiversityWatch
 from i2i.training.loop import Loop
 from i2i.training.run_folder import RunFolder
 from i2i.training.runtime import Runtime, memory_explained
@@ -77,6 +78,7 @@ class Fit:
     batches: Batches
     listener: Listener
     preview: dict[str, Tensor] = field(default_factory=dict)
+    watch: DiversityWatch | None = None
     folder: RunFolder | None = None
     broken: dict[Path, BrokenPicture] = field(default_factory=dict)
     saved_step: int = -1
@@ -112,8 +114,9 @@ class Fit:
                 self._stop_if_asked(scalars)
                 scalars = self._advance(batches)
                 self.listener.stepped(self.loop.step)
-                if self._due(run.log_every):
-                    self._log(scalars, *timed_from)
+                measured = self._measured() if self._due(run.sample_every) else {}
+                if measured or self._due(run.log_every):
+                    self._log({**scalars, **measured}, *timed_from)
                     timed_from = (time.perf_counter(), self.loop.step)
                 if self._due(run.checkpoint_every):
                     self._save(scalars)
@@ -161,8 +164,7 @@ class Fit:
         with memory_explained(ADVICE):
             batch = next(batches)
             for micro_batch in batch:
-                for picture in micro_batch.broken:
-                    self.note_broken(picture)
+                self._note_all(micro_batch)
             return self.loop.advance(batch)
 
     def note_broken(self, picture: BrokenPicture) -> None:
@@ -196,10 +198,34 @@ class Fit:
                 preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
             except I2IError:
                 preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
-        for picture in preview.broken:
-            self.note_broken(picture)
+        self._note_all(preview)
         _check_size(preview.tensors, self.loop.model)
         self.preview = preview.tensors
+
+    def open_watch(self) -> None:
+        """Load the pictures that an unconditional model's samples are compared with."""
+        count, run = min(SAMPLES, len(self.dataset)), self.recipe.run
+        if count < 2 or not run.collapse_below or not hasattr(self.loop.model, "sample"):
+            return
+        with memory_explained(ADVICE):
+            data = self.batches.fixed(self.dataset, count)
+        self._note_all(data)
+        pictures = next(value for value in data.tensors.values() if value.dim() == 4)
+        self.watch = DiversityWatch(self.loop.model.geometry.channelled(pictures), run.collapse_below)
+
+    def _measured(self) -> dict[str, Tensor]:
+        """The diversity of samples where it is watched; says when it is too low."""
+        if self.watch is None:
+            return {}
+        with memory_explained(ADVICE):
+            diversity = self.watch.measure(self.loop.samples(SAMPLES))
+        if (warning := self.watch.warning(float(diversity), self.loop.step)) is not None:
+            self.listener.said(warning)
+        return {"diversity": diversity}
+
+    def _note_all(self, batch: MicroBatch) -> None:
+        for picture in batch.broken:
+            self.note_broken(picture)
 
     def _sample(self) -> None:
         assert self.folder is not None
@@ -237,7 +263,17 @@ def plain(description: Mapping[str, object]) -> dict[str, Any]:
 def _check_size(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
     geometry: Any = getattr(model, "geometry", Geometry())
     for key, pictures in tensors.items():
+        if pictures.dim() != 4:
+            continue
         height, width = pictures.shape[-2:]
+        if geometry.size is not None and geometry.size != (height, width):
+            wanted = "{1}×{0}".format(*geometry.size)
+            raise RecipeError(
+                [
+                    f"dataset: gives {key} of {width}×{height} pixels; this model makes {wanted}: "
+                    "set dataset.size or the model's size"
+                ]
+            )
         if geometry.scale == 1 and geometry.padded(height, width) != (height, width):
             raise RecipeError(
                 [

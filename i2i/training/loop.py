@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from i2i.contracts import Request, Trainer
+from i2i.contracts import Geometry, Request, Trainer
 from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
 from i2i.training.chance import seed_torch
@@ -37,7 +38,7 @@ class Loop:
             seed_torch("step", self.run.seed, self.step, part, self.runtime.rank)
             self.turns.begin(self.step, part, micro_batch.first_sample, micro_batch.samples)
             with self.runtime.autocast():
-                answers = self.trainer.step(micro_batch.tensors, self.turns)
+                answers = self.trainer.step(self._taken(micro_batch.tensors), self.turns)
             for name, value in answers.items():
                 share = value.detach() / len(batch)
                 scalars[name] = scalars[name] + share if name in scalars else share
@@ -47,16 +48,35 @@ class Loop:
         return scalars
 
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The trainer's pictures of a batch, as the weights file would make them; trains nothing."""
+        """The trainer's pictures of a batch, RGB, as the weights file would make them; trains nothing."""
+        with self._as_saved("preview"):
+            columns = self.trainer.preview(self._taken(batch))
+            return {title: pictures.float().expand(-1, 3, -1, -1).cpu() for title, pictures in columns.items()}
+
+    def samples(self, count: int) -> Tensor:
+        """(count, C, H, W) in [0, 1]: what the weights file would make of the first seeds."""
+        seeds = tuple(range(count))
+        with self._as_saved("samples"):
+            latents = self.model.latents(seeds).to(self.runtime.device)
+            return self.model.sample(latents, Request(seeds=seeds)).float()
+
+    @contextmanager
+    def _as_saved(self, purpose: str) -> Iterator[None]:
+        """The model computes as the weights file will, and forgets that it did."""
         modes = {module: module.training for module in self.model.modules()}
         self.model.eval()
-        seed_torch("preview", self.run.seed)
+        seed_torch(purpose, self.run.seed)
         try:
             with torch.no_grad(), self.runtime.autocast(), self.ema.swapped_in():
-                return {title: pictures.float().cpu() for title, pictures in self.trainer.preview(batch).items()}
+                yield
         finally:
             for module, training in modes.items():
                 module.training = training
+
+    def _taken(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A batch with as many channels as the model takes."""
+        geometry: Geometry = getattr(self.model, "geometry", Geometry())
+        return {key: geometry.channelled(value) if value.dim() == 4 else value for key, value in batch.items()}
 
     def inference_tensors(self, submodules: Sequence[str]) -> dict[str, Tensor]:
         """What a weights file holds: these submodules or buffers of the model, averaged where averaging is on."""

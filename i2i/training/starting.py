@@ -11,7 +11,7 @@ from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, read_recipe
 from i2i.training.batches import Batches
-from i2i.training.building import build_dataset, build_model, build_trainer, migrated, start_from
+from i2i.training.building import build_dataset, build_model, build_trainer, migrated, start_from, with_classes
 from i2i.training.chance import seed_torch
 from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit, Listener, plain
@@ -39,7 +39,7 @@ def start(
         start_from(fit.loop.model, migrated(Weights.load(source), recipe.model.entry, str(source)), str(source))
         fit.loop.ema.restart()
     if not dry_run:
-        fit.folder = RunFolder.create(path, recipe, _environment(fit, catalog))
+        fit.folder = RunFolder.create(path, fit.recipe, _environment(fit, catalog))
     return fit
 
 
@@ -65,7 +65,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     if steps is not None and recipe.run.steps < fit.loop.step:
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
-    folder.write_recipe(recipe)
+    folder.write_recipe(fit.recipe)
     fit.folder = folder
     return fit
 
@@ -74,6 +74,7 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
     run = recipe.run
     runtime = Runtime.choose(run.device, run.precision)
     dataset = build_dataset(recipe)
+    recipe = with_classes(recipe, dataset)
     seed_torch("init", run.seed)
     with memory_explained(ADVICE):
         trainer = build_trainer(recipe, build_model(recipe.model))
@@ -83,6 +84,7 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
     for picture in dataset.broken:
         fit.note_broken(picture)
     fit.open_preview()
+    fit.open_watch()
     if run.accumulate > 1:
         listener.said(f"{run.accumulate} micro-batches of {run.batch // run.accumulate} make a batch of {run.batch}")
     return fit

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import open_picture
-from i2i.images.encode import write_picture
+from i2i.images.encode import write_animation, write_picture
 from i2i.images.folders import PICTURE_SUFFIXES, find_pictures
 
 
@@ -157,3 +159,59 @@ def test_a_picture_too_large_for_its_format_says_so(tmp_path: Path) -> None:
         beginning = f"{tmp_path}/{name}: cannot be written ({size[0]}×{size[1]} as {file_format}: "
         assert str(caught.value).startswith(beginning)
     assert list(tmp_path.iterdir()) == []
+
+
+def frames(count: int) -> list[Image.Image]:
+    """A square that crosses grey noise, each picture in another tint."""
+    pictures = []
+    for number in range(count):
+        pixels = numpy.random.default_rng(number).integers(100, 104, (16, 24, 3), "uint8")
+        pixels[4:8, number : number + 4] = (255, 20 * number, 0)
+        pictures.append(Image.fromarray(pixels))
+    return pictures
+
+
+def test_an_animation_shows_every_picture_for_its_time_and_loops(tmp_path: Path) -> None:
+    write_animation(frames(5), tmp_path / "new" / "walk.gif", per_second=20)
+    with Image.open(tmp_path / "new" / "walk.gif") as gif:
+        assert (gif.size, gif.info["loop"], getattr(gif, "n_frames", 1)) == ((24, 16), 0, 5)
+        for shown, picture in zip(ImageSequence.Iterator(gif), frames(5), strict=True):
+            assert shown.info["duration"] == 50
+            assert (numpy.asarray(shown.convert("RGB")) == numpy.asarray(picture)).all()  # below 256 colours: exact
+
+
+def test_every_grey_of_an_animation_is_kept(tmp_path: Path) -> None:
+    ramp = Image.fromarray(numpy.arange(256, dtype="uint8").reshape(16, 16))
+    write_animation([ramp, ramp], tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as gif:
+        gif.seek(1)
+        assert (numpy.asarray(gif.convert("L")) == numpy.asarray(ramp)).all()
+
+
+def test_pictures_of_an_animation_are_taken_one_by_one(tmp_path: Path) -> None:
+    given: list[weakref.ref[Image.Image]] = []
+
+    def coming() -> Iterator[Image.Image]:
+        for number in range(20):
+            picture = Image.new("RGB", (8, 8), (number, 0, 0))
+            given.append(weakref.ref(picture))
+            assert sum(reference() is not None for reference in given) <= 3
+            yield picture
+
+    write_animation(coming(), tmp_path / "a.gif")
+
+
+def test_an_animation_is_complete_or_not_there_at_all(tmp_path: Path) -> None:
+    def coming() -> Iterator[Image.Image]:
+        yield Image.new("RGB", (8, 8))
+        assert len(list(tmp_path.glob(".i2i-*.part"))) == 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_animation(coming(), tmp_path / "a.gif")
+    with pytest.raises(I2IError, match=r"a\.gif: no pictures to show"):
+        write_animation([], tmp_path / "a.gif")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(I2IError, match=r"file/a\.gif: cannot be written \(.*file is not a folder\)"):
+        write_animation(frames(2), tmp_path / "file" / "a.gif")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from i2i import ModelSpec, Options, Role, TrainerSpec, hookimpl
+from i2i import AdversarialOptions, ModelSpec, Options, Role, TrainerSpec, hookimpl
 
 PAPER = "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, 2017"
 
@@ -38,7 +38,7 @@ class TranslateOptions(Options):
     )
 
 
-class TrainerOptions(Options):
+class TrainerOptions(AdversarialOptions):
     """Section 4 and appendix 7.1 of the paper."""
 
     learning_rate: float = Field(2e-4, gt=0, description="of Adam, for generators and discriminators")
@@ -82,6 +82,7 @@ def i2i_trainers() -> Iterable[TrainerSpec]:
             options=TrainerOptions,
             roles={
                 "adversarial": Role("adversarial", "makes translations look like the other domain"),
+                "regulariser": Role("regulariser", "keeps the discriminators smooth", optional=True),
                 "cycle": Role("image", "there and back again gives the same picture"),
                 "identity": Role("image", "a picture of the wanted domain stays as it is", optional=True),
             },

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from i2i import Trainer, Turns, linear_decay
+from i2i import AdversarialGame, Trainer, Turns, linear_decay
 from i2i_cyclegan.replay import ReplayPool
 
 SIGNED_RANGE = 2.0
@@ -22,6 +22,7 @@ class CycleGANTrainer(Trainer):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
+        self.game = AdversarialGame(self.losses["adversarial"], self.losses["regulariser"], self.options.augment)
         self.shown_targets = ReplayPool(self.options.replay)
         self.shown_sources = ReplayPool(self.options.replay)
 
@@ -46,16 +47,20 @@ class CycleGANTrainer(Trainer):
 
         with turns("generators") as turn:
             fake_target, fake_source = model.to_target(source), model.to_source(target)
-            adversarial = self._fools(model.judge_target, fake_target, target)
-            adversarial = adversarial + self._fools(model.judge_source, fake_source, source)
+            adversarial = self.game.generator(model.judge_target, fake_target, target)
+            adversarial = adversarial + self.game.generator(model.judge_source, fake_source, source)
             cycle = self._differs("cycle", model.to_source(fake_target), source)
             cycle = cycle + self._differs("cycle", model.to_target(fake_source), target)
             identity = self._identity(source, target)
             turn.minimise(adversarial + cycle + identity)
 
         with turns("discriminators") as turn:
-            judged_target = self._judges(model.judge_target, target, self.shown_targets.exchange(fake_target.detach()))
-            judged_source = self._judges(model.judge_source, source, self.shown_sources.exchange(fake_source.detach()))
+            shown_target = self.shown_targets.exchange(fake_target.detach())
+            shown_source = self.shown_sources.exchange(fake_source.detach())
+            on_target = self.game.discriminator(model.judge_target, target, shown_target, turns.step)
+            on_source = self.game.discriminator(model.judge_source, source, shown_source, turns.step)
+            # halved so that they learn more slowly (appendix 7.1)
+            judged_target, judged_source = 0.5 * on_target.loss, 0.5 * on_source.loss
             turn.minimise(judged_target + judged_source)
 
         return {
@@ -64,6 +69,8 @@ class CycleGANTrainer(Trainer):
             "identity": identity.detach(),
             "discriminator_target": judged_target.detach(),
             "discriminator_source": judged_source.detach(),
+            "real_accuracy": (on_target.real_accuracy + on_source.real_accuracy) / 2,
+            "fake_accuracy": (on_target.fake_accuracy + on_source.fake_accuracy) / 2,
         }
 
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -87,15 +94,6 @@ class CycleGANTrainer(Trainer):
         """Both replay pools."""
         self.shown_targets.pictures = list(state["shown_targets"])
         self.shown_sources.pictures = list(state["shown_sources"])
-
-    def _fools(self, judge: Any, fake: Tensor, real: Tensor) -> Tensor:
-        """A generator's side of equation 1."""
-        adversarial = self.losses["adversarial"]
-        return adversarial.generator(judge(fake), judge(real) if adversarial.needs_real_logits else None)
-
-    def _judges(self, judge: Any, real: Tensor, fake: Tensor) -> Tensor:
-        """A discriminator's side of equation 1, halved so that it learns more slowly (appendix 7.1)."""
-        return 0.5 * self.losses["adversarial"].discriminator(judge(real), judge(fake))
 
     def _differs(self, role: str, picture: Tensor, wanted: Tensor) -> Tensor:
         return SIGNED_RANGE * self.losses[role](picture, wanted)

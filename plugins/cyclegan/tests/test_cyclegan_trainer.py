@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,14 @@ from i2i.training.runtime import Runtime
 
 TINY = ("model.width=4", "model.discriminator_width=4", "run.batch=2", "trainer.replay=3")
 GENERATORS, DISCRIMINATORS = {"to_target", "to_source"}, {"judge_target", "judge_source"}
-ADVERSARIAL = [entry.name for entry in i2i.discover().entries["loss"].values() if entry.value.kind == "adversarial"]
+INSTALLED = i2i.discover()
+
+
+def losses_of(kind: str) -> list[str]:
+    return [name for name in INSTALLED.names("loss") if INSTALLED.find("loss", name).value.kind == kind]
+
+
+ADVERSARIAL, REGULARISERS = losses_of("adversarial"), losses_of("regulariser")
 LoopOf = Callable[..., Loop]
 
 
@@ -69,7 +78,15 @@ def test_steps_are_finite_and_move_all_four_networks(loop_of: LoopOf, precision:
     for number in range(3):
         scalars = loop.advance(batch(number))
         assert all_finite(scalars)
-    assert set(scalars) == {"adversarial", "cycle", "identity", "discriminator_target", "discriminator_source"}
+    assert set(scalars) == {
+        "adversarial",
+        "cycle",
+        "identity",
+        "discriminator_target",
+        "discriminator_source",
+        "real_accuracy",
+        "fake_accuracy",
+    }
     assert moved(loop.model, before) == GENERATORS | DISCRIMINATORS
     assert all(parameter.dtype == torch.float32 for parameter in loop.model.parameters())
 
@@ -84,6 +101,98 @@ def test_every_adversarial_loss_that_is_installed_plays_its_part(
     for number in range(2):
         assert all_finite(loop.advance(batch(number)))
     assert moved(loop.model, before) == GENERATORS | DISCRIMINATORS
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Overrides that name two folders of small random pictures."""
+    folder = tmp_path_factory.mktemp("digits")
+    for name in ("source", "target"):
+        (folder / name).mkdir()
+        for number in range(4):
+            i2i.write_picture(i2i.to_image(torch.rand(3, 32, 32)), folder / name / f"{number}.png")
+    return f"dataset.source={folder / 'source'}", f"dataset.target={folder / 'target'}"
+
+
+@pytest.mark.parametrize("adversarial", ADVERSARIAL)
+def test_a_run_needs_nothing_but_the_name_of_another_adversarial_loss(
+    catalog: i2i.Catalog, digits: tuple[str, ...], tmp_path: Path, adversarial: str
+) -> None:
+    small = ("run.steps=3", "run.log_every=1", "run.device=cpu", "run.workers=0", *TINY, *digits)
+    overrides = [*small, f"losses.adversarial.use={adversarial}"]
+    recipe = i2i.load_recipe(catalog, "cyclegan-digits", overrides=overrides)
+    fit = i2i.start(catalog, recipe, tmp_path / "run")
+    before = copied(fit.loop.model)
+    fit.run()
+    assert moved(fit.loop.model, before) == GENERATORS | DISCRIMINATORS
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    for line in lines:
+        assert all(0 <= line[side] <= 1 for side in ("real_accuracy", "fake_accuracy"))
+        assert all(math.isfinite(line[name]) for name in ("adversarial", "discriminator_target"))
+
+
+@pytest.mark.parametrize("regulariser", REGULARISERS)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_every_regulariser_that_is_installed_holds_back_the_discriminators_alone(
+    loop_of: LoopOf, regulariser: str, precision: str
+) -> None:
+    plain = loop_of(precision=precision)
+    loop = loop_of(f"losses.regulariser={{use: {regulariser}, weight: 10}}", precision=precision)
+    first, second = plain.advance(batch()), loop.advance(batch())
+    assert all_finite(second)
+    for side in ("discriminator_target", "discriminator_source"):
+        assert second[side] > first[side]
+    assert second["adversarial"] == first["adversarial"]
+    assert moved(loop.model, copied(plain.model)) == DISCRIMINATORS
+
+
+def test_the_regulariser_is_halved_as_the_rest_of_the_discriminators_objective_is(loop_of: LoopOf) -> None:
+    plain, once, thrice = (
+        loop_of(f"losses.regulariser={regulariser}").advance(batch())["discriminator_target"]
+        for regulariser in ("null", "{use: r1, weight: 2}", "{use: r1, weight: 2, every: 3}")
+    )
+    loop = loop_of()
+    pictures = batch()[0].tensors["target"].requires_grad_()
+    judge = loop.model.judge_target.requires_grad_(True)
+    (gradient,) = torch.autograd.grad(judge(pictures).mean((1, 2, 3)).sum(), pictures)
+    penalty = 2 * gradient.square().sum((1, 2, 3)).mean() / 2
+    torch.testing.assert_close(once - plain, penalty / 2, rtol=1e-3, atol=1e-7)
+    torch.testing.assert_close(thrice - plain, 3 * penalty / 2, rtol=1e-3, atol=1e-7)
+
+
+def test_a_lazy_regulariser_spares_the_discriminators_the_steps_between(loop_of: LoopOf) -> None:
+    loop = loop_of("losses.regulariser={use: r1, weight: 1, every: 2}")
+    judged = []
+    for number in range(4):
+        calls = count_calls(loop.model)
+        loop.advance(batch(number))
+        judged.append(calls["judge_target"])
+    assert judged == [4, 3, 4, 3]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_augmentation_changes_what_all_judges_see_and_trains(loop_of: LoopOf, precision: str) -> None:
+    loop = loop_of("trainer.augment=[colour, translation, cutout]", precision=precision)
+    judged: list[Tensor] = []
+    loop.model.judge_source.register_forward_pre_hook(lambda _, inputs: judged.append(inputs[0]))
+    before, micro_batch = copied(loop.model), batch()
+    assert all_finite(loop.advance(micro_batch))
+    assert moved(loop.model, before) == GENERATORS | DISCRIMINATORS
+    assert len(judged) == 3
+    assert not any(torch.equal(pictures, micro_batch[0].tensors["source"]) for pictures in judged)
+    assert all((picture == 0.5).any() for pictures in judged for picture in pictures)
+
+
+def test_accuracies_are_means_over_both_judges(loop_of: LoopOf) -> None:
+    loop = loop_of("trainer.replay=0")
+    seen: dict[str, list[Tensor]] = {"judge_target": [], "judge_source": []}
+    for name, logits in seen.items():
+        getattr(loop.model, name).register_forward_hook(lambda *call, logits=logits: logits.append(call[2].detach()))
+    scalars = loop.advance(batch())
+    real, fake = (torch.stack([logits[turn] for logits in seen.values()]) for turn in (1, 2))
+    assert scalars["real_accuracy"] == (real > 0.5).float().mean()  # least squares: half-way between 1 and 0
+    assert scalars["fake_accuracy"] == (fake < 0.5).float().mean()
 
 
 def test_an_adversarial_loss_that_compares_with_real_logits_is_handed_them(loop_of: LoopOf) -> None:

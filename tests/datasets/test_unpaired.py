@@ -12,7 +12,8 @@ from PIL import Image
 
 from i2i import BrokenPicture, UsageError
 from i2i.datasets import UnpairedOptions
-from i2i.datasets.unpaired import Unpaired, split
+from i2i.datasets.folders import split
+from i2i.datasets.unpaired import Unpaired
 
 
 def paint(folder: Path, count: int, start: int = 0, size: tuple[int, int] = (12, 10)) -> Path:

@@ -1,0 +1,112 @@
+"""`i2i translate` with a model that makes pictures out of nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i2i.cli.progress import counting
+from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from i2i.inference.translator import Translator
+
+STOPS = 4
+"""Of a walk, where --count does not say."""
+SHEET = 256
+"""Pictures on a sheet at most."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is asked for: `count` pictures, or a walk through them with `frames` from each to the next."""
+
+    count: int
+    frames: int | None
+    grid: bool
+
+    @property
+    def total(self) -> int:
+        """How many pictures that makes."""
+        return self.count * (self.frames or 1)
+
+
+def asked_for(
+    sources: tuple[Path, ...], count: int | None, frames: int | None, grid: bool, class_name: str | None
+) -> Sampling | None:
+    """What the flags ask to be made, or None where they ask to translate. Raises `UsageError` where it is neither."""
+    flags = {"--count": count, "--interpolate": frames, "--grid": grid or None, "--class": class_name}
+    given = [flag for flag, value in flags.items() if value is not None]
+    if sources and given:
+        raise UsageError(f"--src translates pictures, {given[0]} makes new ones: leave one of them out")
+    if sources:
+        return None
+    if count is None and frames is None:
+        raise UsageError("say which pictures to translate, --src DIR, or how many new ones to make, --count 64")
+    if count is not None and count < 1:
+        raise UsageError(f"--count {count}: at least 1, such as --count 64")
+    if frames is not None and frames < 1:
+        raise UsageError(f"--interpolate {frames}: at least 1 frame from each picture to the next, such as 50")
+    if frames is not None and count == 1:
+        raise UsageError("--interpolate walks from picture to picture: --count is at least 2")
+    return Sampling(STOPS if count is None else count, frames, grid)
+
+
+def refuse_misuse(translator: Translator, sampling: Sampling | None, usage: str) -> None:
+    """Raise `UsageError` where the model cannot do that; `usage` is the command without what to do."""
+    if sampling is None and not translator.translates:
+        raise UsageError(f"{translator.name} makes pictures out of nothing, without --src: `{usage} --count 64`")
+    if sampling is not None and not translator.samples:
+        raise UsageError(f"{translator.name} translates pictures and makes no new ones: `{usage} --src DIR`")
+
+
+def make_all(translator: Translator, sampling: Sampling, destination: Path, batch: int, seed: int) -> str:
+    """Make and write what is asked for and show how far it is; says what was made."""
+    from i2i.images.encode import write_animation, write_picture
+    from i2i.images.sheet import plain_sheet
+    from i2i.inference.files import write_numbered
+
+    if sampling.frames is None:
+        made = translator.sampled(sampling.count, seed, batch)
+    else:
+        made = translator.walked(sampling.count, sampling.frames, seed, batch)
+    written: list[object] = []
+    first: list[Image.Image] = []
+    with counting(sampling.total, "made", written) as show:
+        with closing(write_numbered(made, destination, sampling.total, batch, written.append)) as pictures:
+            passing = _seen(pictures, show, first if sampling.grid else None)
+            if sampling.frames is None:
+                deque(passing, maxlen=0)
+            else:
+                write_animation(passing, destination / "walk.gif")
+        if sampling.grid:
+            write_picture(plain_sheet(first), destination / "grid.png")
+    return _told(sampling, destination)
+
+
+def _seen(
+    pictures: Iterable[Image.Image], show: Callable[[int], None], first: list[Image.Image] | None
+) -> Iterator[Image.Image]:
+    """The same pictures, counted as they pass; the first go to the sheet, no larger than it shows them."""
+    from i2i.images.sheet import LARGEST_CELL, fit
+
+    for done, picture in enumerate(pictures, 1):
+        if first is not None and done <= SHEET:
+            first.append(picture if max(picture.size) <= LARGEST_CELL else fit(picture, LARGEST_CELL))
+        show(done)
+        yield picture
+
+
+def _told(sampling: Sampling, destination: Path) -> str:
+    """`64 pictures made in faces/, with grid.png`."""
+    extras = ["walk.gif"] if sampling.frames is not None else []
+    if sampling.grid:
+        extras.append(f"grid.png (the first {SHEET})" if sampling.total > SHEET else "grid.png")
+    pictures = "1 picture" if sampling.total == 1 else f"{sampling.total} pictures"
+    return f"{pictures} made in {destination}/" + (f", with {' and '.join(extras)}" if extras else "")

@@ -1,0 +1,102 @@
+"""Folders of pictures as a dataset sees them: opened once, split by name, cut into squares."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from i2i.errors import BrokenPicture, UsageError
+from i2i.images.decode import check_header
+from i2i.images.folders import find_pictures
+
+if TYPE_CHECKING:
+    import numpy
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The readable pictures of one kind, in a fixed order."""
+
+    name: str
+    pictures: Mapping[Path, str]
+    """Each with its path below the folder that was named."""
+    sizes: Counter[tuple[int, int]]
+    broken: tuple[BrokenPicture, ...]
+
+    def describe(self) -> dict[str, object]:
+        """Counts and sizes, for `Dataset.describe`."""
+        (width, height), _ = self.sizes.most_common(1)[0]
+        return {
+            "pictures": len(self.pictures),
+            "broken": len(self.broken),
+            "most common size": f"{width}×{height}",
+            "distinct sizes": len(self.sizes),
+        }
+
+
+def open_domain(name: str, folders: Sequence[str] | None) -> Domain:
+    """Find the pictures of a domain and read their headers. Raises `UsageError` where none is readable."""
+    if not folders:
+        raise UsageError(f"dataset.{name}: no folder of pictures given")
+    found: dict[Path, str] = {}
+    for folder in map(Path, folders):
+        for path in find_pictures(folder):
+            found[path] = path.name if path == folder else path.relative_to(folder).as_posix()
+    pictures, broken, sizes = dict[Path, str](), list[BrokenPicture](), Counter[tuple[int, int]]()
+    with ThreadPoolExecutor(8) as threads:
+        for path, size in zip(found, threads.map(_size, found), strict=True):
+            if isinstance(size, BrokenPicture):
+                broken.append(size)
+            else:
+                pictures[path] = found[path]
+                sizes[size] += 1
+    if not pictures:
+        raise UsageError(f"{', '.join(folders)}: none of {len(found)} pictures can be read ({broken[0].reason})")
+    return Domain(name, pictures, sizes, tuple(broken))
+
+
+def split(pictures: Mapping[Path, str], share: float) -> tuple[list[Path], list[Path]]:
+    """(training, validation): by a hash of each name, so that a new file moves no other from part to part.
+
+    Held out is whatever hashes below `share`, about that part of a large folder; of a small one at least one picture
+    (unless `share` is 0 or it is the only one), and never all.
+    """
+    places = {path: _place(name) for path, name in pictures.items()}
+    first, last = min(places, key=places.__getitem__), max(places, key=places.__getitem__)
+    held_out = {path for path, place in places.items() if place < share or (share and path == first)} - {last}
+    return [path for path in pictures if path not in held_out], [path for path in pictures if path in held_out]
+
+
+def random_square(picture: Image.Image, side: int, resize: int, flip: bool, rng: numpy.random.Generator) -> Image.Image:
+    """A square of `side` pixels out of `picture`, resized until its shorter side is `resize` pixels, at least `side`.
+
+    The place is random; with `flip` every other square is mirrored. What lies outside the square is not resized.
+    """
+    shrink = min(picture.size) / resize  # source pixels per resized pixel
+    width, height = (max(side, round(length / shrink)) for length in picture.size)
+    left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
+    across, down = picture.width / width, picture.height / height
+    box = (left * across, top * down, (left + side) * across, (top + side) * down)
+    square = picture.resize((side, side), Image.Resampling.BICUBIC, box=box)
+    if flip and rng.random() < 0.5:
+        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return square
+
+
+def _place(name: str) -> float:
+    """In [0, 1), evenly spread over names."""
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6]) / 2**48
+
+
+def _size(path: Path) -> tuple[int, int] | BrokenPicture:
+    try:
+        return check_header(path)
+    except BrokenPicture as broken:
+        return broken

@@ -1,0 +1,81 @@
+"""Pictures of one kind, and their classes where folders tell them (DCGAN and its relatives)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from i2i.contracts import Dataset
+from i2i.datasets import PicturesOptions
+from i2i.datasets.folders import Domain, open_domain, random_square, split
+from i2i.errors import UsageError
+from i2i.images.decode import open_picture, to_tensor
+
+if TYPE_CHECKING:
+    import numpy
+    from torch import Tensor
+
+
+class _Part(Dataset):
+    """The training or the validation pictures; `class_of` has those of both, or none where there are no labels."""
+
+    def __init__(self, options: PicturesOptions, pictures: Sequence[Path], class_of: Mapping[Path, str]) -> None:
+        self.options, self.pictures = options, pictures
+        self.classes = tuple(sorted(set(class_of.values())))
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        self.labels = [numbers[class_of[path]] for path in pictures] if class_of else []
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
+        """`picture`, uint8 (3, size, size), and with classes `label`, int64 ()."""
+        options = self.options
+        picture = open_picture(self.pictures[index], options.background)
+        square = random_square(picture, options.size, options.resize or options.size, options.flip, rng)
+        sample = {"picture": to_tensor(square)}
+        if self.classes:
+            sample["label"] = torch.tensor(self.labels[index])
+        return sample
+
+
+class Pictures(_Part):
+    """Squares out of one or several folders of pictures: by index, those that are trained on."""
+
+    def __init__(self, options: PicturesOptions) -> None:
+        self.domain = open_domain("source", options.source)
+        self.broken = self.domain.broken
+        self.class_of = _class_of(self.domain) if options.classes else {}
+        training, validation = split(self.domain.pictures, options.validation)
+        super().__init__(options, training, self.class_of)
+        self._validation = _Part(options, validation, self.class_of)
+
+    @property
+    def validation(self) -> Dataset | None:
+        """The held-out pictures, of the same classes, or None where there are none."""
+        return self._validation if len(self._validation) else None
+
+    def describe(self) -> dict[str, object]:
+        """Counts and sizes, and how many pictures each class has."""
+        found: dict[str, object] = {self.domain.name: self.domain.describe()}
+        if self.classes:
+            found["classes"] = dict(sorted(Counter(self.class_of.values()).items()))
+        return found
+
+
+def _class_of(domain: Domain) -> dict[Path, str]:
+    """The first folder below the named one. Raises `UsageError` where a picture lies in none, or all in the same."""
+    needed = f"dataset.classes needs two or more folders directly below dataset.{domain.name}, each named after a class"
+    outside = [path for path, name in domain.pictures.items() if "/" not in name]
+    if outside:
+        pictures = f"{len(outside)} of {len(domain.pictures)} pictures"
+        raise UsageError(f"{outside[0]}: is in no class's folder (the first of {pictures}); {needed}")
+    class_of = {path: name.partition("/")[0] for path, name in domain.pictures.items()}
+    if len(set(class_of.values())) == 1:
+        path, name = next(iter(class_of.items()))
+        raise UsageError(f"{path}: is of the only class, {name!r}; {needed}")
+    return class_of

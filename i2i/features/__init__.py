@@ -1,0 +1,1 @@
+"""Numbers that describe pictures, so that they can be compared."""

@@ -1,0 +1,220 @@
+"""`i2i translate` with a model that makes pictures out of nothing, as a user runs it."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+from click.testing import CliRunner
+from PIL import Image, ImageSequence
+
+from i2i.cli import sampling
+from i2i.cli.translate import translate
+
+DOTS = Path(__file__).parents[1] / "plugins" / "dots"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, install_plugin):
+    """Where the dots are installed."""
+    site = tmp_path_factory.mktemp("site")
+    install_plugin(DOTS, site)
+    return site
+
+
+@pytest.fixture
+def folder(site, tmp_path, monkeypatch):
+    """Where the user is: three weights files and a picture."""
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.chdir(tmp_path)
+    from i2i_dots.weights import save_weights
+
+    for name in ("dots", "dots-both", "negative"):
+        save_weights(tmp_path / f"{name}.safetensors", name)
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (16, 16), "navy").save(tmp_path / "photos" / "a.png")
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("i2i_dots")]:
+        del sys.modules[name]
+
+
+def run(*arguments, weights="dots"):
+    return CliRunner().invoke(translate, ["--weights", f"{weights}.safetensors", *map(str, arguments)])
+
+
+def contents(path):
+    return {file.name: file.read_bytes() for file in sorted(path.iterdir())}
+
+
+def test_numbered_pictures_are_made_and_the_batch_does_not_matter(folder):
+    result = run("--count", 11, "--seed", 7, "--batch", 1, "--dst", "one/")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "11 pictures made in one/\n"
+    assert result.stderr == "dots, step 3: dots.safetensors (as given)\n"
+    assert list(contents(folder / "one")) == [f"{number:05d}.png" for number in range(11)]
+    assert len(set(contents(folder / "one").values())) == 11
+    run("--count", 11, "--seed", 7, "--batch", 9, "--dst", "nine")
+    assert contents(folder / "nine") == contents(folder / "one")
+    run("--count", 2, "--seed", 7, "--dst", "few")
+    assert contents(folder / "few").items() < contents(folder / "one").items()
+    run("--count", 2, "--seed", 8, "--dst", "few")
+    assert not contents(folder / "few").items() & contents(folder / "one").items()
+
+
+def test_one_picture_is_one_picture(folder):
+    assert run("--count", 1, "--dst", "out").stdout == "1 picture made in out/\n"
+
+
+def test_a_sheet_shows_what_was_made(folder):
+    result = run("--count", 6, "--grid", "--dst", "out")
+    assert result.stdout == "6 pictures made in out/, with grid.png\n"
+    with Image.open(folder / "out" / "grid.png") as sheet, Image.open(folder / "out" / "00000.png") as first:
+        assert sheet.size == (304, 204)  # 3 × 2 cells of 96 pixels, 4 around each
+        shown = sheet.crop((4, 4, 100, 100)).resize((16, 16), Image.Resampling.NEAREST)
+        assert shown.tobytes() == first.tobytes()
+
+
+def test_a_sheet_has_its_limit_and_says_so(folder, monkeypatch):
+    monkeypatch.setattr(sampling, "SHEET", 4)
+    result = run("--count", 9, "--grid", "--dst", "out")
+    assert result.stdout == "9 pictures made in out/, with grid.png (the first 4)\n"
+    with Image.open(folder / "out" / "grid.png") as sheet:
+        assert sheet.size == (304, 204)
+
+
+def test_large_pictures_wait_for_the_sheet_in_the_size_it_shows_them():
+    first = []
+    passing = sampling._seen([Image.new("RGB", (1000, 500))], lambda done: None, first)
+    assert [picture.size for picture in passing] == [(1000, 500)]
+    assert [picture.size for picture in first] == [(256, 128)]
+
+
+def test_a_walk_is_frames_and_a_gif_that_loops_through_the_samples(folder):
+    run("--count", 3, "--seed", 7, "--dst", "samples")
+    result = run("--count", 3, "--interpolate", 5, "--seed", 7, "--dst", "walk")
+    assert result.stdout == "15 pictures made in walk/, with walk.gif\n", result.output
+    frames = contents(folder / "walk")
+    assert list(frames) == [*(f"{number:05d}.png" for number in range(15)), "walk.gif"]
+    for stop, picture in enumerate(contents(folder / "samples").values()):
+        assert frames[f"{5 * stop:05d}.png"] == picture
+    with Image.open(folder / "walk" / "walk.gif") as gif:
+        assert (gif.info["loop"], gif.n_frames) == (0, 15)
+        for number, frame in enumerate(ImageSequence.Iterator(gif)):
+            with Image.open(folder / "walk" / f"{number:05d}.png") as picture:
+                assert (numpy.asarray(frame.convert("RGB")) == numpy.asarray(picture)).all()
+    run("--count", 3, "--interpolate", 5, "--seed", 7, "--batch", 9, "--dst", "batched")
+    assert contents(folder / "batched") == frames
+
+
+def test_a_walk_without_a_count_has_four_stops(folder):
+    result = run("--interpolate", 2, "--grid", "--dst", "walk")
+    assert result.stdout == "8 pictures made in walk/, with walk.gif and grid.png\n"
+
+
+def test_a_class_is_made_when_it_is_named(folder):
+    run("--count", 2, "--dst", "bright")
+    run("--count", 2, "--class", "dark", "--dst", "dark")
+    run("--count", 2, "--set", "translate.class_name=dark", "--dst", "set")
+    bright, dark = (numpy.asarray(Image.open(folder / name / "00001.png"), float) for name in ("bright", "dark"))
+    assert numpy.abs(bright / 4 - dark).max() <= 1
+    assert contents(folder / "set") == contents(folder / "dark")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "refusal"),
+    [
+        ((), "say which pictures to translate, --src DIR, or how many new ones to make, --count 64"),
+        (("--grid",), "say which pictures to translate, --src DIR, or how many new ones to make, --count 64"),
+        (("--src", "photos", "--count", 3), "--src translates pictures, --count makes new ones: leave one of them out"),
+        (("--src", "photos", "--interpolate", 3), "--src translates pictures, --interpolate makes new ones: leave one"),
+        (("--src", "photos", "--grid"), "--src translates pictures, --grid makes new ones: leave one of them out"),
+        (("--src", "photos", "--class", "dark"), "--src translates pictures, --class makes new ones: leave one of"),
+        (("--count", 0), "--count 0: at least 1, such as --count 64"),
+        (("--count", -1, "--interpolate", 3), "--count -1: at least 1, such as --count 64"),
+        (("--interpolate", 0), "--interpolate 0: at least 1 frame from each picture to the next, such as 50"),
+        (("--count", 1, "--interpolate", 3), "--interpolate walks from picture to picture: --count is at least 2"),
+        (("--src", "photos"), "dots makes pictures out of nothing, without --src: "
+                              "`i2i translate --weights dots.safetensors --dst 'the output' --count 64`"),
+        (("--count", 3, "--class", "grim"), "translate.class_name: should be 'dark' or 'bright', found 'grim'"),
+    ],
+)  # fmt: skip
+def test_wrong_uses_are_refused_with_the_right_one(folder, arguments, refusal):
+    result = run(*arguments, "--dst", "the output")
+    assert getattr(result.exception, "exit_code", None) == 2, result.exception
+    assert str(result.exception).startswith(refusal)
+    assert not (folder / "the output").exists()
+
+
+def test_a_translator_is_refused_to_sample(folder):
+    result = run("--count", 3, "--dst", "out", weights="negative")
+    assert str(result.exception) == (
+        "negative translates pictures and makes no new ones: "
+        "`i2i translate --weights negative.safetensors --dst out --src DIR`"
+    )
+    assert not (folder / "out").exists()
+
+
+def test_a_model_that_can_do_both_does_as_it_is_told(folder):
+    translated = run("--src", "photos", "--dst", "out", weights="dots-both")
+    assert translated.stdout == "1 of 1 pictures translated into out\n"
+    assert Image.open(folder / "out" / "a.png").getpixel((0, 0)) == (255, 255, 127)
+    assert run("--count", 2, "--dst", "new", weights="dots-both").stdout == "2 pictures made in new/\n"
+
+
+def test_a_refusal_is_one_line_and_costs_no_torch(folder):
+    code = (
+        "import sys; from i2i.cli import main\n"
+        "try: main()\n"
+        "finally: assert 'torch' not in sys.modules"
+    )  # fmt: skip
+    command = [sys.executable, "-c", code, "translate", "--plugin", "dots", "--dst", "out"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: say which pictures to translate, --src DIR, or how many new ones to make, --count 64\n"
+    )
+
+
+def test_it_says_how_far_it_is_where_there_is_no_terminal(folder, monkeypatch):
+    monkeypatch.setattr("i2i.cli.console.PLAIN_SECONDS", 0)
+    result = run("--count", 3, "--dst", "out")
+    assert result.stderr.splitlines()[1:] == [f"made {done} of 3" for done in (1, 2, 3)]
+
+
+def test_a_walk_that_cannot_be_finished_leaves_no_gif(folder, monkeypatch):
+    def fail(image, path):
+        raise MemoryError
+
+    monkeypatch.setattr("i2i.inference.files.write_picture", fail)
+    result = run("--interpolate", 3, "--dst", "walk")
+    assert isinstance(result.exception, MemoryError)
+    assert list((folder / "walk").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "total"), [(("--count", "100000"), 100000), (("--interpolate", "25000"), 100000)], ids=["count", "walk"]
+)
+def test_a_signal_ends_it_in_one_line_that_counts_and_leaves_nothing_half_done(folder, site, flags, total):
+    command = [sys.executable, "-m", "i2i", "translate", "--weights", "dots.safetensors", *flags, "--dst", "out"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("out/*.png")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for pause in itertools.cycle((0.005, 0.05, 0.02)):
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGINT)
+        time.sleep(pause)
+    _, complaint = process.communicate(timeout=120)
+    assert process.returncode == 130, complaint
+    names = [path.name for path in (folder / "out").iterdir()]
+    assert complaint.splitlines()[1:] == [f"Error: stopped; {len(names)} of {total} pictures are written"]
+    assert sorted(names) == [f"{number:05d}.png" for number in range(len(names))]

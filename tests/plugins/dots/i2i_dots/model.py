@@ -1,0 +1,45 @@
+"""The dots' networks: transposed convolutions and batch norm, as a DCGAN has them."""
+
+import torch
+from torch import nn
+
+from i2i import Geometry, normal_latents
+
+
+def painter(channels):
+    return nn.Sequential(
+        nn.ConvTranspose2d(8, 16, 4), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.ConvTranspose2d(16, 8, 4, 2, 1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.ConvTranspose2d(8, channels, 4, 2, 1), nn.Tanh(),
+    )  # fmt: skip
+
+
+class Dots(nn.Module):
+    def __init__(self, options):
+        super().__init__()
+        self.geometry = Geometry(channels=options.channels, size=(16, 16))
+        self.painter = painter(options.channels)
+
+    def latents(self, seeds):
+        return normal_latents(seeds, (8, 1, 1))
+
+    def sample(self, latents, request):
+        assert len(request.seeds) == len(latents)
+        pictures = self.painter(latents) / 2 + 0.5
+        return pictures * {None: 1.0, "bright": 1.0, "dark": 0.25}[request.options.class_name]
+
+
+class DotsAndNegatives(Dots):
+    def translate(self, images, request):
+        return 1 - images
+
+
+class Negative(nn.Module):
+    geometry = Geometry()
+
+    def __init__(self, options):
+        super().__init__()
+        self.painter = painter(3)
+
+    def translate(self, images, request):
+        return 1 - torch.clamp(images, 0, 1)

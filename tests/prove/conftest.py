@@ -1,0 +1,85 @@
+"""What the proofs on drawn digits share: the digits, and a small classifier that reads them."""
+
+import csv
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from torch import nn
+
+from i2i import find_pictures, open_picture, to_tensor
+from i2i.datasets.digits import DOMAINS, make_digits
+
+
+class Reader(nn.Module):
+    """Which digit, and of which domain: 12 logits."""
+
+    def __init__(self):
+        super().__init__()
+        layers = []
+        for channels, wider in ((3, 24), (24, 48), (48, 96)):
+            layers += [nn.Conv2d(channels, wider, 3, padding=1), nn.BatchNorm2d(wider), nn.ReLU(), nn.MaxPool2d(2)]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(96 * 16, 12))
+
+    def forward(self, pictures):
+        return self.layers(pictures).split((10, 2), 1)
+
+    @torch.no_grad()
+    def features(self, pictures):
+        """(N, 1536): what its last layer, a linear one, sees."""
+        return torch.cat([self.layers[:-2](part) for part in pictures.split(256)])
+
+    @torch.no_grad()
+    def accuracy(self, pictures, labels, domains):
+        """Shares of labels and of domains read right."""
+        label, domain = self(pictures)
+        return (label.argmax(1) == labels).float().mean().item(), (domain.argmax(1) == domains).float().mean().item()
+
+
+def drawn(folder, count, seed):
+    """Pictures (N, 3, 32, 32) in [0, 1], labels and domains of `count` digits a domain."""
+    make_digits(folder, count, seed=seed)
+    with (folder / "labels.csv").open() as file:
+        labels = {row["file"]: int(row["label"]) for row in csv.DictReader(file)}
+    paths = [path for domain in DOMAINS for path in find_pictures(folder / domain)]
+    pictures = torch.stack([to_tensor(open_picture(path)) for path in paths]).float() / 255
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    domains = torch.tensor([DOMAINS.index(Path(name).parts[0]) for name in names])
+    return pictures, torch.tensor([labels[name] for name in names]), domains
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory):
+    """Three disjoint sets: to train the model on, to train the reader on, to test both on."""
+    root = tmp_path_factory.mktemp("digits")
+    sets = {
+        name: drawn(root / name, count, seed)
+        for name, count, seed in (("fit", 2000, 10), ("read", 3000, 20), ("unseen", 500, 30))
+    }
+    return root, sets
+
+
+@pytest.fixture(scope="session")
+def reader(real):
+    """A small classifier of the real domains; its own accuracy on unseen digits is printed and must be ≥ 0.98."""
+    torch.manual_seed(0)
+    pictures, labels, domains = real[1]["read"]
+    model = Reader()
+    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+    order = numpy.random.default_rng(0)
+    for _ in range(6):
+        for chosen in torch.from_numpy(order.permutation(len(pictures))).split(64):
+            label, domain = model(pictures[chosen])
+            loss = nn.functional.cross_entropy(label, labels[chosen]) + nn.functional.cross_entropy(
+                domain, domains[chosen]
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    model.eval()
+    right_label, right_domain = model.accuracy(*real[1]["unseen"])
+    print(f"\nreader on real unseen digits: label {right_label:.3f}, domain {right_domain:.3f}")
+    assert right_label >= 0.98
+    assert right_domain >= 0.98
+    return model
