@@ -86,8 +86,8 @@ def test_a_hook_may_be_a_generator(stranger: Callable[..., str]) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_known() -> None:
     with pytest.raises(UsageError) as failure:
         discover().find("loss", "lsgam")
-    known = "hinge, l1, lsgan, mse, nonsaturating"
-    assert str(failure.value) == f"unknown loss 'lsgam'; did you mean 'lsgan'? (known: {known})"
+    known = "gradient-penalty, hinge, l1, lsgan, minimax, mse, nonsaturating, r1, r2, relativistic-average, wgan-gp"
+    assert str(failure.value) == f"unknown loss 'lsgam'; did you mean 'lsgan'? (known: {known}, zero-centred)"
 
 
 def test_an_unknown_name_mentions_broken_plugins_which_might_have_it() -> None:

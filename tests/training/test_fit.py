@@ -372,3 +372,7 @@ def test_the_preview_is_the_weights_files_view(catalog, alien_recipe, tmp_path):
         made = translator.model.translate(batch["source"], None)
     assert torch.allclose(shown, made, atol=1e-5)
     assert going.loop.model.training
+
+
+def test_nothing_is_watched_where_nothing_is_sampled(catalog, alien_recipe, tmp_path):
+    assert start(catalog, alien_recipe(), tmp_path / "alien").watch is None

@@ -225,3 +225,34 @@ def test_classes_that_the_data_does_not_have_are_refused(trained: Trained, optio
 def test_every_recipe_takes_its_steps(trained: Trained, name: str) -> None:
     size = () if name != "dcgan-128" else ("model.size=128", "dataset.size=128")
     assert (trained(*size, name=name) / "checkpoints" / "step-0000002" / "weights.safetensors").exists()
+
+
+class Notes(i2i.Listener):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def said(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_generator_that_ignores_its_latents_is_told_of_once(
+    catalog: i2i.Catalog, pictures: Path, tmp_path: Path
+) -> None:
+    extra = ["run.steps=6", "run.sample_every=2", "run.ema=0", "trainer.learning_rate=1.0e-9"]
+    recipe = i2i.load_recipe(catalog, "dcgan", overrides=[*SMALL, f"dataset.source={pictures}", *extra])
+    notes = Notes()
+    run = i2i.start(catalog, recipe, tmp_path / "run", listener=notes)
+    assert run.watch is not None
+    run.watch.was_diverse = True
+    with torch.no_grad():
+        run.loop.model.generator.layers[0].weight.zero_()  # type: ignore[union-attr, operator, index]
+    run.run()
+    assert [line.split(":")[0] for line in notes.lines if "collapsing" in line] == ["step 2"]
+    assert logged(tmp_path / "run")[-1]["diversity"] < 0.05
+
+
+def test_the_watch_is_off_where_the_user_says_so(catalog: i2i.Catalog, pictures: Path, tmp_path: Path) -> None:
+    overrides = [*SMALL, f"dataset.source={pictures}", "run.collapse_below=0"]
+    assert i2i.start(catalog, i2i.load_recipe(catalog, "dcgan", overrides=overrides), tmp_path / "run").watch is None
