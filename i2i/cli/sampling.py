@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,13 @@ from i2i.errors import UsageError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from i2i.inference.translator import Translator
+    from i2i.inference.translator import Translated, Translator
 
 STOPS = 4
 """Of a walk, where --count does not say."""
 SHEET = 256
 """Pictures on a sheet at most."""
+WALK, GRID = "walk.gif", "grid.png"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Sampling:
     def total(self) -> int:
         """How many pictures that makes."""
         return self.count * (self.frames or 1)
+
+    @property
+    def extras(self) -> list[str]:
+        """What is written besides the pictures, by file name."""
+        return [WALK] * (self.frames is not None) + [GRID] * self.grid
 
 
 def asked_for(
@@ -66,47 +73,64 @@ def refuse_misuse(translator: Translator, sampling: Sampling | None, usage: str)
         raise UsageError(f"{translator.name} translates pictures and makes no new ones: `{usage} --src DIR`")
 
 
-def make_all(translator: Translator, sampling: Sampling, destination: Path, batch: int, seed: int) -> str:
-    """Make and write what is asked for and show how far it is; says what was made."""
-    from i2i.images.encode import write_animation, write_picture
-    from i2i.images.sheet import plain_sheet
-    from i2i.inference.files import write_numbered
-
+def drawn(translator: Translator, sampling: Sampling, batch: int, seed: int) -> Iterator[Translated[int]]:
+    """The pictures asked for, the first of them made at once: only then has the model seen, or refused, its options."""
     if sampling.frames is None:
         made = translator.sampled(sampling.count, seed, batch)
     else:
         made = translator.walked(sampling.count, sampling.frames, seed, batch)
+    return chain([next(made)], made)
+
+
+def write_all(made: Iterable[Translated[int]], sampling: Sampling, destination: Path, batch: int) -> str:
+    """Write the pictures as they are made and show how far it is; says what was made."""
+    from i2i.images.encode import write_animation, write_picture
+    from i2i.images.sheet import plain_sheet
+    from i2i.inference.files import write_numbered
+
     written: list[object] = []
-    first: list[Image.Image] = []
+    shown: list[Image.Image] = []
     with counting(sampling.total, "made", written) as show:
         with closing(write_numbered(made, destination, sampling.total, batch, written.append)) as pictures:
-            passing = _seen(pictures, show, first if sampling.grid else None)
+            passing = _seen(pictures, sampling, show, shown)
             if sampling.frames is None:
                 deque(passing, maxlen=0)
             else:
-                write_animation(passing, destination / "walk.gif")
+                write_animation(passing, destination / WALK)
         if sampling.grid:
-            write_picture(plain_sheet(first), destination / "grid.png")
+            write_picture(plain_sheet(shown), destination / GRID)
     return _told(sampling, destination)
 
 
+def left_from_before(sampling: Sampling, destination: Path) -> str | None:
+    """`faces/ also holds 62 numbered pictures of an earlier command`, or None where all that it holds is new."""
+    from i2i.inference.files import numbered_before
+
+    older = [_counted(number, "numbered picture")] if (number := numbered_before(destination, sampling.total)) else []
+    older += [name for name in (WALK, GRID) if name not in sampling.extras and (destination / name).exists()]
+    return f"{destination}/ also holds {' and '.join(older)} of an earlier command" if older else None
+
+
 def _seen(
-    pictures: Iterable[Image.Image], show: Callable[[int], None], first: list[Image.Image] | None
+    pictures: Iterable[Image.Image], sampling: Sampling, show: Callable[[int], None], shown: list[Image.Image]
 ) -> Iterator[Image.Image]:
-    """The same pictures, counted as they pass; the first go to the sheet, no larger than it shows them."""
+    """The same pictures, counted as they pass; `shown` takes those of the sheet, no larger than it shows them."""
     from i2i.images.sheet import LARGEST_CELL, fit
 
-    for done, picture in enumerate(pictures, 1):
-        if first is not None and done <= SHEET:
-            first.append(picture if max(picture.size) <= LARGEST_CELL else fit(picture, LARGEST_CELL))
-        show(done)
+    for number, picture in enumerate(pictures):
+        if sampling.grid and number % (sampling.frames or 1) == 0 and len(shown) < SHEET:
+            shown.append(picture if max(picture.size) <= LARGEST_CELL else fit(picture, LARGEST_CELL))
+        show(number + 1)
         yield picture
 
 
 def _told(sampling: Sampling, destination: Path) -> str:
     """`64 pictures made in faces/, with grid.png`."""
-    extras = ["walk.gif"] if sampling.frames is not None else []
-    if sampling.grid:
-        extras.append(f"grid.png (the first {SHEET})" if sampling.total > SHEET else "grid.png")
-    pictures = "1 picture" if sampling.total == 1 else f"{sampling.total} pictures"
-    return f"{pictures} made in {destination}/" + (f", with {' and '.join(extras)}" if extras else "")
+    extras = " and ".join(sampling.extras)
+    if sampling.grid and sampling.count > SHEET:
+        extras += f" (the first {SHEET})" if sampling.frames is None else f" (the first {SHEET} stops)"
+    return f"{_counted(sampling.total, 'picture')} made in {destination}/" + (f", with {extras}" if extras else "")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2i.cli.progress import counting, stopping_on_signals
-from i2i.cli.sampling import SHEET, STOPS, asked_for, make_all, refuse_misuse
+from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.errors import BrokenPicture
 from i2i.inference.files import Job, make_destination, plan, translate_files
 
@@ -29,9 +29,11 @@ PATH = click.Path(path_type=Path)
 @click.option("--count", type=int, metavar="N", help="Pictures to make with a model that needs none to begin with.")
 @click.option("--interpolate", "frames", type=int, metavar="N", help="Walk through the --count pictures (without it: "
               f"{STOPS}) and back, N frames from each to the next; also written as walk.gif.")  # fmt: skip
-@click.option("--grid", is_flag=True, help=f"Show the pictures made, at most the first {SHEET}, on a sheet: grid.png.")
+@click.option("--grid", is_flag=True, help="Also show the pictures made, of a walk only those it goes through, "
+              f"on a sheet, grid.png: at most the first {SHEET}.")  # fmt: skip
 @click.option("--class", "class_name", metavar="NAME", help="Class of the pictures made: --set translate.class_name=…")
-@click.option("--dst", "destination", type=PATH, required=True, help="Folder to write to; names and folders are kept.")
+@click.option("--dst", "destination", type=PATH, required=True, help="Folder to write to. Translations keep "
+              "their names and folders; pictures made are numbered.")  # fmt: skip
 @click.option("--direction", help="Which way to translate: the same as --set translate.direction=…")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE.")
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures of one size at a time.")
@@ -70,19 +72,30 @@ def translate(plugin: str | None, run: Path | None, weights: Path | None, **give
     options = translate_overrides(given["overrides"])
     options |= {name: given[name] for name in ("direction", "class_name") if given[name] is not None}
     where = {name: given[name] for name in ("device", "precision", "background")}
-    translator = load(path, options, catalog=catalog, **where)
+    translator = load(path, catalog=catalog, **where)
     refuse_misuse(translator, sampling, _command(destination, plugin=plugin, run=run, weights=weights))
-    make_destination(destination)
-    click.echo(f"{translator.name}, step {translator.header['step']}: {path} ({why})", err=True)
+    translator = translator.with_options(**options)
+    using = f"{translator.name}, step {translator.header['step']}: {path} ({why})"
     if sampling is not None:
-        click.echo(make_all(translator, sampling, destination, batch, seed))
+        pictures = drawn(translator, sampling, batch, seed)
+        _begin(destination, using)
+        click.echo(write_all(pictures, sampling, destination, batch))
+        if (older := left_from_before(sampling, destination)) is not None:
+            click.echo(older, err=True)
         return
+    _begin(destination, using)
     broken = _translate_all(translator, jobs, batch, seed)
     click.echo(f"{len(jobs) - len(broken)} of {len(jobs)} pictures translated into {destination}")
     for picture in broken:
         click.echo(f"not translated: {picture}", err=True)
     if broken:
         sys.exit(3)
+
+
+def _begin(destination: Path, using: str) -> None:
+    """Make the folder and say with what weights it is filled."""
+    make_destination(destination)
+    click.echo(using, err=True)
 
 
 def _command(destination: Path, **weights: str | Path | None) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def normal_latents(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """N(0, 1), (len(seeds), *shape), float32 on the CPU; row i is a function of seeds[i] alone, on every machine."""
+    """N(0, 1), (len(seeds), *shape), float32 on the CPU; row i is a function of seeds[i] alone."""
     import torch
 
     rows = [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seeds]

@@ -19,7 +19,7 @@ class RoleLoss(Protocol):
     weight: float
     needs_real_logits: bool
     every: int
-    """A regulariser is computed every so many steps and multiplied by as much."""
+    """A regulariser is computed at the last of every so many steps and multiplied by as much."""
 
     def __call__(self, *inputs: Any) -> Tensor:
         """An image loss or a regulariser."""

@@ -50,7 +50,7 @@ class Pictures(_Part):
         self.domain = open_domain("source", options.source)
         self.broken = self.domain.broken
         self.class_of = _class_of(self.domain) if options.classes else {}
-        training, validation = split(self.domain.pictures, options.validation)
+        training, validation = _split_by_class(self.domain, self.class_of, options.validation)
         super().__init__(options, training, self.class_of)
         self._validation = _Part(options, validation, self.class_of)
 
@@ -65,6 +65,18 @@ class Pictures(_Part):
         if self.classes:
             found["classes"] = dict(sorted(Counter(self.class_of.values()).items()))
         return found
+
+
+def _split_by_class(domain: Domain, class_of: Mapping[Path, str], share: float) -> tuple[list[Path], list[Path]]:
+    """(training, validation) as `split` makes them, of every class by itself: none is held out whole."""
+    training, validation = list[Path](), list[Path]()
+    for name in sorted(set(class_of.values())) or [""]:
+        kept, held_out = split(
+            {path: at for path, at in domain.pictures.items() if class_of.get(path, "") == name}, share
+        )
+        training += kept
+        validation += held_out
+    return training, validation
 
 
 def _class_of(domain: Domain) -> dict[Path, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
@@ -40,8 +41,11 @@ class Done:
 def plan(sources: Sequence[Path], destination: Path) -> list[Job]:
     """Every picture under `sources` with its place under `destination`: folders and names are kept.
 
-    Raises `UsageError` for a missing or empty source, two sources for one target, or a target that is itself a source.
+    Raises `UsageError` for a missing or empty source, a destination that is a file, two sources for one target, or a
+    target that is itself a source.
     """
+    if os.path.isfile(destination):  # noqa: PTH113 -- Path.is_file raises where a folder above is closed to the user
+        raise UsageError(f"{destination}: is a file; --dst is a folder to write to")
     jobs: dict[Path, Job] = {}
     for source in sources:
         if _real(source) == _real(destination):
@@ -109,18 +113,28 @@ def write_numbered(
 ) -> Generator[Image.Image]:
     """Write pictures as `00000.png` and so on; each comes back once it is written, in order.
 
-    Names are as long as the last of `total` needs; writing overlaps with the model, of which `batch` come at once.
+    Writing overlaps with the model, of which `batch` come at once.
     `written` and closing as for `translate_files`. Raises `I2IError` where the destination cannot be written to.
     """
     from i2i.inference.pipeline import overlapped
 
-    digits = max(5, len(str(total - 1)))
-
     def write(made: Translated[int]) -> Image.Image:
         assert made.picture is not None  # only what is read from a file can be broken
         image = to_image(made.picture)
-        write_picture(image, destination / f"{made.item:0{digits}d}.png")
+        write_picture(image, destination / _numbered_name(made.item, total))
         written(made.item)
         return image
 
     return overlapped(write, pictures, ahead=2 * batch + 2)
+
+
+def numbered_before(destination: Path, total: int) -> int:
+    """How many numbered pictures are in the folder besides the `total` that `write_numbered` writes."""
+    stems = [path.stem for path in destination.glob("*.png") if re.fullmatch("[0-9]{5,}", path.stem)]
+    return sum(int(stem) >= total or _numbered_name(int(stem), total) != f"{stem}.png" for stem in stems)
+
+
+def _numbered_name(number: int, total: int) -> str:
+    """Names are as long as the last of `total` needs, and sort by their number."""
+    digits = max(5, len(str(total - 1)))
+    return f"{number:0{digits}d}.png"

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Event
 from typing import Generic, TypeVar
 
 from torch import Tensor
@@ -32,6 +33,7 @@ class Read(Generic[Item]):
 def overlapped(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result]:
     """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running."""
     with ThreadPoolExecutor(THREADS) as threads:
+        _start_all(threads)
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:
@@ -43,6 +45,16 @@ def overlapped(function: Callable[[Item], Result], items: Iterable[Item], ahead:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _start_all(threads: ThreadPoolExecutor) -> None:
+    """Start every thread while none has work: one whose start a signal interrupts is never waited for."""
+    started = Event()
+    try:
+        for _ in range(THREADS):
+            threads.submit(started.wait)  # each holds its thread, so that the next needs another
+    finally:
+        started.set()
 
 
 def read_ahead(open_item: Callable[[Item], Tensor], items: Iterable[Item], ahead: int) -> Iterator[Read[Item]]:

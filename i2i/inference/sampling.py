@@ -46,7 +46,7 @@ def pictures_at(
         yield from (shown(image).cpu() for image in images)
 
 
-def between(departure: Tensor, arrival: Tensor, share: float) -> Tensor:
+def on_the_way(departure: Tensor, arrival: Tensor, share: float) -> Tensor:
     """The latent at `share` of the way between two of any one shape; at 0 it is `departure` itself.
 
     The direction turns evenly (spherical linear interpolation: Shoemake 1985, "Animating Rotation with Quaternion
@@ -71,7 +71,7 @@ def _latents_at(places: list[Place], model: Any, seed: int) -> Tensor:
     rows = []
     for place, departure in zip(places, departures, strict=True):
         arrival = model.latents([_seed_of(place.arrival, seed)])[0] if place.share else departure
-        rows.append(between(departure, arrival, place.share))
+        rows.append(on_the_way(departure, arrival, place.share))
     return torch.stack(rows)
 
 

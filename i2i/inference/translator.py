@@ -69,7 +69,7 @@ class Translator:
         """Whether the model makes pictures out of nothing."""
         return hasattr(self.model, "sample")
 
-    def with_options(self, **changes: Any) -> Translator:
+    def with_options(self, /, **changes: Any) -> Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
         data = {**self.options.model_dump(), **changes}
         return replace(self, options=validate_options(type(self.options), data, "translate."))
@@ -100,6 +100,7 @@ class Translator:
 
         `picture_of` says which path, PIL image or tensor belongs to an item.
         """
+        _require("batch", batch, least=1, example=8)
         if not self.translates:
             raise UsageError(f"{self.name} makes pictures out of nothing: use sample(count), not translate(pictures)")
         reads = read_ahead(lambda item: self._open(picture_of(item)), items, ahead=2 * batch + 2)
@@ -110,22 +111,32 @@ class Translator:
                 yield from self._translated(group, seed)
 
     def sample(self, count: int, seed: int = 0, batch: int = 1) -> list[Image.Image]:
-        """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch."""
-        places = (Place(index, index) for index in range(count))
-        return [to_image(picture) for picture in self._made(places, seed, batch)]
+        """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch.
+
+        Raises `UsageError` where the model makes none, and for less than one picture or one at a time.
+        """
+        return [to_image(picture) for picture in self._sampled(count, seed, batch)]
 
     def sampled(self, count: int, seed: int = 0, batch: int = 1) -> Iterator[Translated[int]]:
         """The same one after another, in order; the item is the picture's number. Memory is bounded."""
-        return _numbered(self._made((Place(index, index) for index in range(count)), seed, batch))
+        return _numbered(self._sampled(count, seed, batch))
 
     def walked(self, stops: int, frames: int, seed: int = 0, batch: int = 1) -> Iterator[Translated[int]]:
         """A walk on the sphere of latents through the first `stops` pictures of this seed and back to the first.
 
         It takes `frames` pictures from each stop to the next: picture k · frames of the walk is picture k of `sample`.
+        Raises `UsageError` where the model makes none, and for less than two stops or one frame.
         """
+        _require("stops", stops, least=2, example=4)
+        _require("frames", frames, least=1, example=50)
         return _numbered(self._made(closed_walk(stops, frames), seed, batch))
 
+    def _sampled(self, count: int, seed: int, batch: int) -> Iterator[Tensor]:
+        _require("count", count, least=1, example=64)
+        return self._made((Place(index, index) for index in range(count)), seed, batch)
+
     def _made(self, places: Iterable[Place], seed: int, batch: int) -> Iterator[Tensor]:
+        _require("batch", batch, least=1, example=8)
         if not self.samples:
             raise UsageError(f"{self.name} translates pictures: use translate(pictures), not sample(count)")
         return pictures_at(places, self.model, self.options, self.runtime, seed, batch)
@@ -192,6 +203,11 @@ def model_entry(weights: Weights, catalog: Catalog, source: str) -> Entry[Any]:
         made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
         raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
     return catalog.find("model", name)
+
+
+def _require(name: str, found: int, least: int, example: int) -> None:
+    if found < least:
+        raise UsageError(f"{name} {found}: at least {least}, such as {example}")
 
 
 def _numbered(pictures: Iterable[Tensor]) -> Iterator[Translated[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from i2i.contracts import LossSpec, Options
 from i2i.hookspecs import hookimpl
@@ -44,6 +44,12 @@ class LSGANOptions(LabelOptions):
 
     real: float = Field(1.0, description="logit that the discriminator should give real pictures; 0.9 smooths labels")
     fake: float = Field(0.0, description="logit that the discriminator should give generated pictures")
+
+    @model_validator(mode="after")
+    def _targets_differ(self) -> LSGANOptions:
+        if self.real == self.fake:
+            raise ValueError(f"real {self.real} and fake {self.fake} are the same target")
+        return self
 
 
 class WGANGPOptions(LabelOptions):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from i2i.contracts import RoleLoss
+from i2i.errors import I2IError
 from i2i.losses.regularisers import in_full_precision
 
 Judge = Callable[[Tensor], Tensor]
@@ -16,11 +17,18 @@ Judge = Callable[[Tensor], Tensor]
 
 
 class Verdict(NamedTuple):
-    """What a discriminator minimises, and how well it judges; the shares are 0-dim in [0, 1] and detached."""
+    """What a discriminator minimises, what it is made of, and how well it judges: 0-dim; all but `loss` detached."""
 
     loss: Tensor
+    """The adversarial loss and, where they are due, penalties."""
+    adversarial: Tensor
+    """The adversarial loss alone."""
+    penalty: Tensor | None
+    """The adversarial loss's own and the weighted regulariser, not multiplied by `every`; None where none was due."""
     real_accuracy: Tensor
+    """Share of the real pictures judged right, in [0, 1]."""
     fake_accuracy: Tensor
+    """Share of the generated pictures judged right, in [0, 1]."""
 
 
 class AdversarialGame:
@@ -28,12 +36,12 @@ class AdversarialGame:
 
     `augment` is that of `i2i.AdversarialOptions`: what the judge sees, real or generated, in either side's turn, is
     changed at random before (Zhao et al. 2020, DiffAugment). Without it and without a regulariser the game is nothing
-    but the adversarial loss.
+    but the adversarial loss. Raises `I2IError` where the regulariser's weight or its `every` makes no sense.
     """
 
     def __init__(self, adversarial: RoleLoss, regulariser: RoleLoss | None = None, augment: Sequence[str] = ()) -> None:
         self.adversarial = adversarial
-        self.regulariser = regulariser if regulariser is not None and regulariser.weight else None
+        self.regulariser = _checked(regulariser) if regulariser is not None and regulariser.weight else None
         self.augment = _augmentation(augment)
 
     def generator(self, judge: Judge, fake: Tensor, real: Tensor) -> Tensor:
@@ -54,17 +62,34 @@ class AdversarialGame:
         """
         judge, fake = self._augmented(judge), fake.detach()
         real_logits, fake_logits = judge(real), judge(fake)
-        loss = self.adversarial.discriminator(real_logits, fake_logits)
-        penalty = self.adversarial.penalty(judge, real, fake)
-        if penalty is not None:
-            loss = loss + penalty
-        if self.regulariser is not None and step % self.regulariser.every == 0:
-            loss = loss + self.regulariser.every * self.regulariser(judge, real, fake)
-        return Verdict(loss, *self.adversarial.accuracy(real_logits.detach(), fake_logits.detach()))
+        loss = adversarial = self.adversarial.discriminator(real_logits, fake_logits)
+        penalties = []
+        if (own := self.adversarial.penalty(judge, real, fake)) is not None:
+            loss = loss + own
+            penalties.append(own.detach())
+        # the last step of every so many, not the first: those are the steps that a log of every tenth shows
+        if self.regulariser is not None and (step + 1) % self.regulariser.every == 0:
+            steepness = self.regulariser(judge, real, fake)
+            loss = loss + self.regulariser.every * steepness
+            penalties.append(steepness.detach())
+        penalty = torch.stack(penalties).sum() if penalties else None
+        accuracies = self.adversarial.accuracy(real_logits.detach(), fake_logits.detach())
+        return Verdict(loss, adversarial.detach(), penalty, *accuracies)
 
     def _augmented(self, judge: Judge) -> Judge:
         """Logits are compared in float32, also under autocast: a mean in bfloat16 would have three digits."""
         return lambda pictures: in_full_precision(judge(self.augment(pictures)))
+
+
+def _checked(regulariser: RoleLoss) -> RoleLoss:
+    if regulariser.weight < 0:
+        raise I2IError(
+            f"losses.regulariser.weight is {regulariser.weight}: it would reward a steep discriminator; "
+            "set one above 0, or 0 to leave it out"
+        )
+    if regulariser.every < 1:
+        raise I2IError(f"the regulariser is computed every {regulariser.every} steps: its `every` must be at least 1")
+    return regulariser
 
 
 def _augmentation(kinds: Sequence[str]) -> Callable[[Tensor], Tensor]:

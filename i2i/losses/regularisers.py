@@ -1,10 +1,10 @@
 """What keeps a discriminator smooth: penalties on the gradient of its logits with respect to the pictures.
 
-The gradient is that of a picture in [0, 1], twice as steep as that of the papers' pictures in [-1, 1]: where a penalty
-is centred at zero, a published weight of γ is γ / 4 here. A patch discriminator counts by the mean of a picture's
-logits, so that a penalty does not grow with the number of patches. Everything is computed in float32, also under
-autocast: a norm of bfloat16 gradients would have two or three digits. Batch norm makes each logit depend on the whole
-batch, which the papers' formulas exclude (Gulrajani et al. 2017, section 4).
+Pictures are in [0, 1], but a gradient is with respect to the same picture on [-1, 1], as in the papers: a published γ
+or λ is taken as it is. A patch discriminator counts by the mean of a picture's logits, so that a penalty does not grow
+with the number of patches. Everything is computed in float32, also under autocast: a norm of bfloat16 gradients would
+have two or three digits. Batch norm makes each logit depend on the whole batch, which the papers' formulas exclude
+(Gulrajani et al. 2017, section 4).
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from i2i.losses import RegulariserOptions
 
 Discriminator = Callable[[Tensor], Tensor]
 """Pictures (B, C, H, W) in [0, 1] → logits (B, ...)."""
+
+SIGNED_RANGE = 2.0
+"""The papers' pictures lie in [-1, 1], twice as far apart as ours in [0, 1]: the same slope is half as steep there."""
 
 
 class _Regulariser(nn.Module):
@@ -66,13 +69,16 @@ def one_centred_penalty(discriminator: Discriminator, real: Tensor, fake: Tensor
 
 
 def picture_gradients(discriminator: Discriminator, pictures: Tensor) -> Tensor:
-    """Of each picture's mean logit with respect to that picture: (B, C, H, W) → (B, C·H·W), differentiable again."""
+    """Of each picture's mean logit with respect to that picture on [-1, 1]; differentiable again.
+
+    (B, C, H, W) in [0, 1] → (B, C·H·W).
+    """
     with torch.autocast(pictures.device.type, enabled=False):
         pictures = in_full_precision(pictures.detach()).requires_grad_()
         logits = discriminator(pictures)
         total = logits.reshape(len(logits), -1).mean(1).sum()
         (gradients,) = torch.autograd.grad(total, pictures, create_graph=True)
-    return gradients.flatten(1)
+    return gradients.flatten(1) / SIGNED_RANGE
 
 
 def between(real: Tensor, fake: Tensor) -> Tensor:

@@ -29,11 +29,10 @@ class RunOptions(Options):
     log_every: int = Field(10, ge=1, description="steps between two lines of metrics.jsonl")
     sample_every: int = Field(500, ge=1, description="steps between two sample grids")
     checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints; the last step always has one")
-    collapse_below: float = Field(
-        0.3, ge=0, le=1, description="warn when samples differ less than this share of what the data does; 0: never"
-    )
     keep: int = Field(3, ge=1, description="newest checkpoints that are kept")
-
+    collapse_below: float = Field(
+        0.3, ge=0, le=1, description="warn when samples differ from each other less than this share of what the data do"
+    )
     note: str = Field("", description="kept in the weights file: on what data, under which licence")
 
     @model_validator(mode="after")

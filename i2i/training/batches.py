@@ -71,8 +71,10 @@ class Batches:
             step += 1
 
     def fixed(self, dataset: Dataset, count: int) -> MicroBatch:
-        """The same few samples every time, for the sample grid."""
-        loads = [_load(dataset, index % len(dataset), rng_for("fixed", self.seed, index)) for index in range(count)]
+        """The same few samples every time, from anywhere in the dataset; where it has fewer, they come again."""
+        order = rng_for("fixed", self.seed).permutation(len(dataset))
+        chosen = [int(order[place % len(order)]) for place in range(count)]
+        loads = [_load(dataset, index, rng_for("fixed", self.seed, place)) for place, index in enumerate(chosen)]
         return self._micro_batch(dataset, 0, _collate(loads), ("fixed", self.seed))
 
     def _first_sample(self, part: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -70,15 +70,17 @@ def build_dataset(recipe: Recipe) -> Dataset:
 def with_classes(recipe: Recipe, dataset: Dataset) -> Recipe:
     """The recipe with the data's classes in its model. Raises `UsageError` where model and data disagree on them."""
     found, options = tuple(dataset.classes), recipe.model.options
-    known = tuple(getattr(options, "classes", ()))
-    name = recipe.model.entry.name
-    if known == found:
+    known: tuple[str, ...] | None = options.model_dump().get("classes")
+    if known == found or (known is None and not found):
         return recipe
-    if "classes" not in type(options).model_fields:
-        raise UsageError(f"model '{name}' knows no classes; leave out dataset.classes")
+    if known is None:
+        raise UsageError(f"model '{recipe.model.entry.name}' knows no classes; leave out dataset.classes")
     if known:
-        there = ", ".join(found) or "none (dataset.classes=true makes the subfolders classes)"
-        raise UsageError(f"model.classes: {', '.join(known)}; the data has {there}")
+        there = ", ".join(found) or "no classes (dataset.classes=true makes its subfolders classes)"
+        raise UsageError(
+            f"model.classes: {', '.join(known)}; the data has {there}; both must be the same: name the folders "
+            "accordingly, or start a new run that takes the classes of the data"
+        )
     model = replace(recipe.model, options=options.model_copy(update={"classes": found}))
     return replace(recipe, model=model)
 
@@ -123,8 +125,14 @@ def migrated(weights: Weights, entry: Entry[Any], source: str) -> Weights:
     return replace(weights, recipe=recipe, tensors=tensors, model_version=spec.version)
 
 
-def start_from(model: nn.Module, weights: Weights, source: str) -> None:
-    """Copy the submodules that a weights file holds into a model that is about to be trained."""
+def start_from(model: nn.Module, part: Part, weights: Weights, source: str) -> None:
+    """Copy the submodules that a weights file holds into a model, built from `part`, that is about to be trained.
+
+    Raises `UsageError` where their classes differ, `I2IError` where a tensor does not fit.
+    """
+    trained_on, wanted = _classes(weights.recipe.get("model", {})), _classes(part.as_dict())
+    if trained_on != wanted:
+        raise UsageError(f"{source}: its classes are {trained_on}; here they are {wanted}: start without --init")
     state = model.state_dict()
     for key, tensor in weights.tensors.items():
         if key not in state or state[key].shape != tensor.shape:
@@ -134,6 +142,10 @@ def start_from(model: nn.Module, weights: Weights, source: str) -> None:
                 f"its model options: {weights.recipe.get('model')}"
             )
     model.load_state_dict(dict(weights.tensors), strict=False)
+
+
+def _classes(model: Mapping[str, Any]) -> str:
+    return ", ".join(model.get("classes") or ()) or "none"
 
 
 def load_inference_model(part: Part, weights: Weights, source: str) -> nn.Module:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from i2i.features.random import random_features, spread
@@ -24,6 +26,14 @@ class DiversityWatch:
         """(N, C, H, W) in [0, 1] → 0-dim: their mean pairwise distance in feature space, as a share of the data's."""
         return spread(random_features(samples)) / self.data_spread
 
+    def state_dict(self) -> dict[str, bool]:
+        """What was seen and said so far."""
+        return {"was_diverse": self.was_diverse, "warned": self.warned}
+
+    def load_state_dict(self, state: Mapping[str, bool]) -> None:
+        """Go on from what `state_dict` gave; a run of before there was a watch gave nothing."""
+        self.was_diverse, self.warned = state.get("was_diverse", False), state.get("warned", False)
+
     def warning(self, diversity: float, step: int) -> str | None:
         """Once, in words, when the diversity at this step has fallen, or is still, too low."""
         low = diversity < self.warn_below
@@ -34,6 +44,6 @@ class DiversityWatch:
         self.warned = True
         return (
             f"step {step}: the samples differ from each other only {diversity:.2f} times as much as the data does: "
-            "the generator may be collapsing; look at samples/; losses.regulariser.use=r1, another adversarial loss or "
-            "a lower trainer.learning_rate may prevent it, trainer.augment where there is little data"
+            "the generator may be collapsing; look at samples/. A regulariser (losses.regulariser.use=r1), another "
+            "adversarial loss or a lower trainer.learning_rate may prevent it, trainer.augment where data are few"
         )

@@ -29,7 +29,9 @@ from i2i.training.run_folder import RunFolder
 from i2i.training.runtime import Runtime, memory_explained
 
 PREVIEW_ROWS = 4
-ADVICE = "lower run.batch or dataset.crop, raise run.accumulate, use run.precision=bf16, or choose a smaller model"
+EVERYTHING_DUE = 720_720 - 1
+"""A step that ends every interval of up to 16 steps, so that what is done now and then is done in it."""
+ADVICE = "lower run.batch or the size of the pictures, raise run.accumulate, use run.precision=bf16 or a smaller model"
 
 
 class Listener:
@@ -146,6 +148,7 @@ class Fit:
 
     def try_one_step(self) -> DryRun:
         """One step without a run folder: what was found, how long it takes, how much memory."""
+        self.loop.step = EVERYTHING_DUE
         started = time.perf_counter()
         with closing(self.batches.from_step(0)) as batches:
             scalars = self._advance(batches)
@@ -204,14 +207,14 @@ class Fit:
 
     def open_watch(self) -> None:
         """Load the pictures that an unconditional model's samples are compared with."""
-        count, run = min(SAMPLES, len(self.dataset)), self.recipe.run
-        if count < 2 or not run.collapse_below or not hasattr(self.loop.model, "sample"):
+        count, keys = min(SAMPLES, len(self.dataset)), self.recipe.trainer.entry.value.keys
+        if count < 2 or not keys or not hasattr(self.loop.model, "sample"):
             return
         with memory_explained(ADVICE):
             data = self.batches.fixed(self.dataset, count)
         self._note_all(data)
-        pictures = next(value for value in data.tensors.values() if value.dim() == 4)
-        self.watch = DiversityWatch(self.loop.model.geometry.channelled(pictures), run.collapse_below)
+        pictures = self.loop.model.geometry.channelled(data.tensors[keys[0]])
+        self.watch = DiversityWatch(pictures, self.recipe.run.collapse_below)
 
     def _measured(self) -> dict[str, Tensor]:
         """The diversity of samples where it is watched; says when it is too low."""
@@ -249,7 +252,11 @@ class Fit:
             data=data,
             note=self.recipe.run.note,
         )
-        state = {"loop": self.loop.state_dict(), "environment": {**self.runtime.describe(), "data": data}}
+        state = {
+            "loop": self.loop.state_dict(),
+            "watch": self.watch and self.watch.state_dict(),
+            "environment": {**self.runtime.describe(), "data": data},
+        }
         save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, self.recipe.run.keep)
         self.saved_step = self.loop.step
 

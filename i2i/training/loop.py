@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2i.contracts import Geometry, Request, Trainer
-from i2i.recipe import RunOptions
+from i2i.contracts import Geometry, Options, Request, Trainer
+from i2i.recipe import RunOptions, validate_options
 from i2i.training.batches import MicroBatch
 from i2i.training.chance import seed_torch
 from i2i.training.ema import EMA
@@ -21,8 +21,16 @@ from i2i.training.turns import LoopTurns, freeze
 class Loop:
     """A trainer in motion: model, optimizers, moving average and the count of steps."""
 
-    def __init__(self, trainer: Trainer, runtime: Runtime, run: RunOptions, ema: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        runtime: Runtime,
+        run: RunOptions,
+        ema: tuple[str, ...] = (),
+        translate_options: type[Options] = Options,
+    ) -> None:
         self.trainer, self.runtime, self.run = trainer, runtime, run
+        self.translate_options = translate_options
         self.model = trainer.model.to(runtime.device)
         for loss in filter(None, trainer.losses.values()):
             freeze(loss.to(runtime.device))
@@ -55,10 +63,14 @@ class Loop:
 
     def samples(self, count: int) -> Tensor:
         """(count, C, H, W) in [0, 1]: what the weights file would make of the first seeds."""
-        seeds = tuple(range(count))
+        pictures, options = [], validate_options(self.translate_options, {}, "translate.")
         with self._as_saved("samples"):
-            latents = self.model.latents(seeds).to(self.runtime.device)
-            return self.model.sample(latents, Request(seeds=seeds)).float()
+            for first in range(0, count, self.run.batch):
+                seeds = tuple(range(first, min(count, first + self.run.batch)))
+                latents = self.model.latents(seeds).to(self.runtime.device)
+                request = Request(seeds=seeds, options=options)
+                pictures.append(self.model.sample(latents, request).float())
+        return torch.cat(pictures)
 
     @contextmanager
     def _as_saved(self, purpose: str) -> Iterator[None]:

@@ -36,7 +36,8 @@ def start(
     fit = _assemble(catalog, recipe, listener)
     if init is not None:
         source = weights_at(init)
-        start_from(fit.loop.model, migrated(Weights.load(source), recipe.model.entry, str(source)), str(source))
+        weights = migrated(Weights.load(source), recipe.model.entry, str(source))
+        start_from(fit.loop.model, fit.recipe.model, weights, str(source))
         fit.loop.ema.restart()
     if not dry_run:
         fit.folder = RunFolder.create(path, fit.recipe, _environment(fit, catalog))
@@ -57,6 +58,8 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
         fit.loop.load_state_dict(state["loop"])
     except (RuntimeError, KeyError, ValueError) as error:
         raise I2IError(f"{checkpoint}: does not fit the installed plugins: {' '.join(str(error).split())}") from error
+    if fit.watch is not None:
+        fit.watch.load_state_dict(state.get("watch") or {})
     fit.saved_step = fit.loop.step
     now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
     for key in ("device", "precision", "threads", "torch", "data"):
@@ -78,7 +81,7 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
     seed_torch("init", run.seed)
     with memory_explained(ADVICE):
         trainer = build_trainer(recipe, build_model(recipe.model))
-        loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema)
+        loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema, recipe.model.entry.value.translate_options)
     batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
     fit = Fit(catalog, recipe, runtime, dataset, loop, batches, listener)
     for picture in dataset.broken:

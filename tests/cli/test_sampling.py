@@ -89,7 +89,8 @@ def test_a_sheet_has_its_limit_and_says_so(folder, monkeypatch):
 
 def test_large_pictures_wait_for_the_sheet_in_the_size_it_shows_them():
     first = []
-    passing = sampling._seen([Image.new("RGB", (1000, 500))], lambda done: None, first)
+    asked = sampling.Sampling(1, None, grid=True)
+    passing = sampling._seen([Image.new("RGB", (1000, 500))], asked, lambda done: None, first)
     assert [picture.size for picture in passing] == [(1000, 500)]
     assert [picture.size for picture in first] == [(256, 128)]
 
@@ -116,6 +117,16 @@ def test_a_walk_without_a_count_has_four_stops(folder):
     assert result.stdout == "8 pictures made in walk/, with walk.gif and grid.png\n"
 
 
+def test_the_sheet_of_a_walk_shows_its_stops(folder, monkeypatch):
+    run("--count", 6, "--seed", 7, "--grid", "--dst", "samples")
+    run("--count", 6, "--interpolate", 3, "--seed", 7, "--grid", "--dst", "walk")
+    assert contents(folder / "walk")["grid.png"] == contents(folder / "samples")["grid.png"]
+    monkeypatch.setattr(sampling, "SHEET", 6)
+    result = run("--count", 7, "--interpolate", 2, "--seed", 7, "--grid", "--dst", "longer")
+    assert result.stdout == "14 pictures made in longer/, with walk.gif and grid.png (the first 6 stops)\n"
+    assert contents(folder / "longer")["grid.png"] == contents(folder / "samples")["grid.png"]
+
+
 def test_a_class_is_made_when_it_is_named(folder):
     run("--count", 2, "--dst", "bright")
     run("--count", 2, "--class", "dark", "--dst", "dark")
@@ -123,6 +134,25 @@ def test_a_class_is_made_when_it_is_named(folder):
     bright, dark = (numpy.asarray(Image.open(folder / name / "00001.png"), float) for name in ("bright", "dark"))
     assert numpy.abs(bright / 4 - dark).max() <= 1
     assert contents(folder / "set") == contents(folder / "dark")
+    run("--count", 2, "--interpolate", 3, "--class", "dark", "--dst", "walk")
+    assert contents(folder / "walk")["00003.png"] == contents(folder / "dark")["00001.png"]
+
+
+def test_what_an_earlier_command_left_is_said_in_one_line(folder):
+    assert not [line for line in run("--count", 6, "--dst", "out").stderr.splitlines() if "earlier" in line]
+    assert run("--count", 6, "--dst", "out").stderr.count("\n") == 1
+    assert run("--count", 5, "--dst", "out").stderr.splitlines()[1:] == [
+        "out/ also holds 1 numbered picture of an earlier command"
+    ]
+    again = run("--count", 2, "--interpolate", 1, "--grid", "--dst", "out")
+    assert again.stdout == "2 pictures made in out/, with walk.gif and grid.png\n"
+    assert again.stderr.splitlines()[1:] == ["out/ also holds 4 numbered pictures of an earlier command"]
+    assert run("--count", 6, "--grid", "--dst", "out").stderr.splitlines()[1:] == [
+        "out/ also holds walk.gif of an earlier command"
+    ]
+    assert run("--count", 2, "--dst", "out").stderr.splitlines()[1:] == [
+        "out/ also holds 4 numbered pictures and walk.gif and grid.png of an earlier command"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +170,9 @@ def test_a_class_is_made_when_it_is_named(folder):
         (("--count", 1, "--interpolate", 3), "--interpolate walks from picture to picture: --count is at least 2"),
         (("--src", "photos"), "dots makes pictures out of nothing, without --src: "
                               "`i2i translate --weights dots.safetensors --dst 'the output' --count 64`"),
-        (("--count", 3, "--class", "grim"), "translate.class_name: should be 'dark' or 'bright', found 'grim'"),
+        (("--count", 3, "--class", "grim"), "translate.class_name: no class 'grim' in these weights; they know bright"),
+        (("--interpolate", 3, "--class", "grim"), "translate.class_name: no class 'grim' in these weights; they know"),
+        (("--count", 3, "--set", "translate.clas=dark"), "translate.clas: unknown key"),
     ],
 )  # fmt: skip
 def test_wrong_uses_are_refused_with_the_right_one(folder, arguments, refusal):
@@ -150,8 +182,34 @@ def test_wrong_uses_are_refused_with_the_right_one(folder, arguments, refusal):
     assert not (folder / "the output").exists()
 
 
-def test_a_translator_is_refused_to_sample(folder):
-    result = run("--count", 3, "--dst", "out", weights="negative")
+def test_a_wrong_class_is_one_line(folder, site):
+    command = [sys.executable, "-m", "i2i", "translate", "--weights", "dots.safetensors", "--count", "3"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+    command += ["--class", "grim", "--dst", "out"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == ("Error: translate.class_name: no class 'grim' in these weights; they know bright, dark\n")
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("what", [("--count", 3), ("--src", "photos")], ids=["sampling", "translating"])
+def test_a_destination_that_is_a_file_is_refused(folder, what):
+    (folder / "afile").write_text("kept")
+    result = run(*what, "--dst", "afile", weights="dots-both")
+    assert getattr(result.exception, "exit_code", None) == 2, result.exception
+    assert str(result.exception) == "afile: is a file; --dst is a folder to write to"
+    assert (folder / "afile").read_text() == "kept"
+
+
+def test_a_destination_that_cannot_be_written_to_is_one_line_after_the_first_picture(folder):
+    result = run("--count", 3, "--dst", "photos/a.png/out")
+    assert getattr(result.exception, "exit_code", None) == 1, result.exception
+    assert str(result.exception) == "photos/a.png/out: cannot be written to: Not a directory"
+
+
+@pytest.mark.parametrize("flags", [(), ("--class", "dark"), ("--interpolate", 3), ("--set", "translate.class_name=a")])
+def test_a_translator_is_refused_to_sample(folder, flags):
+    result = run("--count", 3, *flags, "--dst", "out", weights="negative")
     assert str(result.exception) == (
         "negative translates pictures and makes no new ones: "
         "`i2i translate --weights negative.safetensors --dst out --src DIR`"

@@ -194,12 +194,24 @@ def test_the_held_out_part_has_the_same_classes(tmp_path: Path) -> None:
         assert all(name == "abc"[picture // 50] for picture, name in class_names(part).items())
 
 
+def test_no_class_is_held_out_whole(tmp_path: Path) -> None:
+    for start, (name, count) in enumerate((("a", 1), ("b", 2), ("c", 8))):
+        paint(tmp_path / name, count, start=50 * start)
+    dataset = pictures(tmp_path, classes=True, validation=0.5)
+    assert dataset.validation is not None
+    assert set(class_names(dataset).values()) == {"a", "b", "c"}
+    held_out = list(class_names(dataset.validation).values())
+    assert "a" not in held_out
+    assert held_out.count("b") == 1
+
+
 def test_a_class_that_only_the_training_part_shows_keeps_its_number(tmp_path: Path) -> None:
-    for start, name in enumerate("abc"):
-        paint(tmp_path / name, 1, start=50 * start)
+    for start, (name, count) in enumerate((("a", 1), ("b", 1), ("c", 2))):
+        paint(tmp_path / name, count, start=50 * start)
     dataset = pictures(tmp_path, classes=True, validation=0.01)
     assert dataset.validation is not None
-    assert {**class_names(dataset), **class_names(dataset.validation)} == {0: "a", 50: "b", 100: "c"}
+    assert set(class_names(dataset).values()) == {"a", "b", "c"}
+    assert set(class_names(dataset.validation).values()) == {"c"}
 
 
 def test_a_picture_outside_every_class_is_refused(zoo: Path) -> None:

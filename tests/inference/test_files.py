@@ -86,6 +86,13 @@ def test_a_link_to_itself_is_one_line(tree):
             make_destination(destination)
 
 
+def test_a_destination_that_is_a_file_is_refused_before_anything_is_done(tree):
+    for sources in ([tree / "a"], [tree / "b" / "x.jpg"], []):
+        with pytest.raises(UsageError) as refusal:
+            plan(sources, tree / "b" / "x.jpg")
+        assert str(refusal.value) == f"{tree}/b/x.jpg: is a file; --dst is a folder to write to"
+
+
 def test_a_destination_that_cannot_be_written_is_one_line(tree):
     make_destination(tree / "new" / "deep")
     assert not list((tree / "new" / "deep").iterdir())

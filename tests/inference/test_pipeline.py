@@ -4,7 +4,7 @@ import time
 import pytest
 
 from i2i.errors import BrokenPicture
-from i2i.inference.pipeline import batched, overlapped, read_ahead
+from i2i.inference.pipeline import THREADS, batched, overlapped, read_ahead
 
 
 def test_results_come_in_order_and_reading_ahead_is_bounded():
@@ -54,6 +54,17 @@ def test_closing_cancels_what_waits_and_waits_for_what_runs():
     time.sleep(0.1)
     assert finished == before
     assert len(finished) < 40
+
+
+def test_every_thread_runs_before_the_first_item_so_that_a_signal_finds_none_half_started():
+    before, counts = threading.active_count(), []
+
+    def items():
+        counts.append(threading.active_count() - before)
+        yield 0
+
+    assert list(overlapped(str, items(), ahead=2)) == ["0"]
+    assert counts == [THREADS]
 
 
 def test_batches_are_of_one_key_and_few_pictures_wait():

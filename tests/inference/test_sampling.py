@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from i2i import Geometry, I2IError, Options, RecipeError, UsageError, discover, load, normal_latents
-from i2i.inference.files import write_numbered
-from i2i.inference.sampling import Place, between, closed_walk, pictures_at
+from i2i.inference.files import numbered_before, write_numbered
+from i2i.inference.sampling import Place, closed_walk, on_the_way, pictures_at
 from i2i.inference.translator import Translated
 from i2i.training.chance import seed_for
 from i2i.training.runtime import Runtime
@@ -47,14 +47,14 @@ def same(some, others):
 @pytest.mark.parametrize("shape", [(100,), (8, 1, 1), (2, 3, 4)])
 def test_a_latent_between_two_has_its_share_of_the_angle_and_of_the_length(shape):
     departure, arrival = normal_latents((1, 2), shape)
-    assert between(departure, arrival, 0) is departure
-    assert between(departure, arrival, 1 - 1e-9).sub(arrival).abs().max() < 1e-5
+    assert on_the_way(departure, arrival, 0) is departure
+    assert on_the_way(departure, arrival, 1 - 1e-9).sub(arrival).abs().max() < 1e-5
 
     def angle(one, other):
         return math.acos(torch.cosine_similarity(one.double().flatten(), other.double().flatten(), 0))
 
     for share in (0.25, 0.5, 0.9):
-        middle = between(departure, arrival, share)
+        middle = on_the_way(departure, arrival, share)
         assert (middle.shape, middle.dtype) == (torch.Size(shape), torch.float32)
         assert angle(departure, middle) == pytest.approx(share * angle(departure, arrival), abs=1e-5)
         assert angle(middle, arrival) == pytest.approx((1 - share) * angle(departure, arrival), abs=1e-5)
@@ -65,12 +65,12 @@ def test_a_latent_between_two_has_its_share_of_the_angle_and_of_the_length(shape
 
 def test_parallel_opposite_and_vanishing_latents_have_something_between_them():
     latent = normal_latents((1,), (50,))[0]
-    assert torch.allclose(between(latent, latent, 0.3), latent)
-    assert torch.allclose(between(latent, latent * (1 + 1e-7), 0.3), latent)
-    assert torch.allclose(between(latent, 3 * latent, 0.5), 2 * latent)
-    assert torch.allclose(between(latent, -latent, 0.25), 0.5 * latent)
-    assert between(torch.zeros(50), torch.zeros(50), 0.5).abs().max() == 0
-    assert between(torch.zeros(50), latent, 0.5).isfinite().all()
+    assert torch.allclose(on_the_way(latent, latent, 0.3), latent)
+    assert torch.allclose(on_the_way(latent, latent * (1 + 1e-7), 0.3), latent)
+    assert torch.allclose(on_the_way(latent, 3 * latent, 0.5), 2 * latent)
+    assert torch.allclose(on_the_way(latent, -latent, 0.25), 0.5 * latent)
+    assert on_the_way(torch.zeros(50), torch.zeros(50), 0.5).abs().max() == 0
+    assert on_the_way(torch.zeros(50), latent, 0.5).isfinite().all()
 
 
 def test_a_walk_goes_through_every_stop_and_back_to_the_first():
@@ -100,7 +100,6 @@ def test_samples_are_pil_images_in_order(dots):
     for image, picture in zip(images, tensors(translator.sampled(3, seed=7)), strict=True):
         levels = numpy.asarray(image, dtype=float) / 255
         assert numpy.abs(levels - picture.permute(1, 2, 0).numpy()).max() < 1 / 255
-    assert translator.sample(0) == []
 
 
 def test_a_walk_stops_at_the_samples_and_moves_by_small_steps(dots):
@@ -127,8 +126,41 @@ def test_the_options_of_a_request_are_heard(dots):
     bright, dark = (tensors(dots(class_name=name).sampled(2)) for name in ("bright", "dark"))
     assert same([picture * 0.25 for picture in bright], dark)
     assert same(tensors(dots().with_options(class_name="dark").sampled(2)), dark)
-    with pytest.raises(RecipeError, match=r"translate\.class_name: should be 'dark' or 'bright', found 'grim'"):
-        dots(class_name="grim")
+    with pytest.raises(RecipeError, match=r"translate\.class_name: should be a valid string, found 3"):
+        dots(class_name=3)
+    with pytest.raises(RecipeError, match=r"translate\.self: unknown key"):
+        dots().with_options(**{"self": 3})
+
+
+def test_walks_and_samples_are_of_the_class_that_is_named(dots):
+    plain, dark = dots(), dots(class_name="dark")
+    images = zip(plain.sample(3, seed=7), dark.sample(3, seed=7), strict=True)
+    assert all(numpy.abs(numpy.asarray(one) / 4 - numpy.asarray(other)).max() <= 1 for one, other in images)
+    walks = [tensors(translator.walked(3, 2, seed=7)) for translator in (plain, dark)]
+    assert same([picture * 0.25 for picture in walks[0]], walks[1])
+    for refused in (lambda: dots(class_name="grim").sample(1), lambda: list(dots(class_name="grim").walked(2, 3))):
+        with pytest.raises(UsageError, match=r"^translate\.class_name: no class 'grim' in these weights; they know br"):
+            refused()
+
+
+@pytest.mark.parametrize(
+    ("asked", "refusal"),
+    [
+        (lambda dots: dots.sample(0), "count 0: at least 1, such as 64"),
+        (lambda dots: dots.sampled(-3), "count -3: at least 1, such as 64"),
+        (lambda dots: dots.sample(5, batch=0), "batch 0: at least 1, such as 8"),
+        (lambda dots: dots.sampled(5, batch=0), "batch 0: at least 1, such as 8"),
+        (lambda dots: dots.walked(3, 0), "frames 0: at least 1, such as 50"),
+        (lambda dots: dots.walked(1, 5), "stops 1: at least 2, such as 4"),
+        (lambda dots: dots.walked(3, 5, batch=-1), "batch -1: at least 1, such as 8"),
+        (lambda dots: dots.translate(torch.rand(3, 8, 8), batch=0), "batch 0: at least 1, such as 8"),
+        (lambda dots: list(dots.stream([], batch=0)), "batch 0: at least 1, such as 8"),
+    ],
+)
+def test_less_than_can_be_made_is_refused_before_anything_is(dots, asked, refusal):
+    with pytest.raises(UsageError) as refused:
+        asked(dots("dots-both"))
+    assert str(refused.value) == refusal
 
 
 class Recording:
@@ -201,6 +233,14 @@ def test_a_model_that_can_do_both_does_both(dots):
     picture = torch.rand(3, 8, 8)
     assert torch.allclose(both.translate(picture), 1 - picture)
     assert len(both.sample(2)) == 2
+
+
+def test_numbered_pictures_of_before_are_those_that_are_not_written_now(tmp_path):
+    for name in ("00000.png", "00002.png", "00003.png", "000001.png", "1.png", "00001.jpg", "x00009.png", "٠٠٠٠٩.png"):
+        (tmp_path / name).touch()
+    assert numbered_before(tmp_path, 3) == 2
+    assert numbered_before(tmp_path, 1) == 3
+    assert numbered_before(tmp_path, 100_001) == 3
 
 
 @pytest.mark.parametrize(("total", "name"), [(1, "00000.png"), (100_000, "00000.png"), (100_001, "000000.png")])

@@ -157,7 +157,7 @@ def test_wasserstein_weighs_its_penalty_by_its_option_and_leaves_it_out_at_zero(
     def linear(pictures: Tensor) -> Tensor:
         return pictures.flatten(1) @ weights
 
-    expected = (weights.norm().item() - 1) ** 2
+    expected = (weights.norm().item() / 2 - 1) ** 2  # the gradient of a picture on [-1, 1] is w/2
     assert loss("wgan-gp").penalty(linear, real, fake).item() == pytest.approx(10 * expected, rel=1e-5)
     assert loss("wgan-gp", penalty=0.5).penalty(linear, real, fake).item() == pytest.approx(expected / 2, rel=1e-5)
     assert loss("wgan-gp", penalty=0).penalty(linear, real, fake) is None

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from i2i import AdversarialGame, AdversarialOptions
+from i2i import AdversarialGame, AdversarialOptions, I2IError
 from i2i.losses.game import Verdict
 
 RoleOf = Callable[..., Any]
@@ -20,7 +20,10 @@ GAMES = ("minimax", "nonsaturating", "lsgan", "hinge", "wgan-gp", "relativistic-
 
 
 class Linear(nn.Module):
-    """D(x) = w·x, which also remembers what it was shown and whether that was for learning."""
+    """D(x) = w·x, which also remembers what it was shown and whether that was for learning.
+
+    Its gradient is w/2 with respect to a picture on [-1, 1]: R1 is ‖w‖²/8.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,19 +48,21 @@ def test_with_nothing_added_the_game_is_the_adversarial_loss(role: RoleOf, judge
     game = AdversarialGame(loss)
     before = torch.get_rng_state()
     verdict = game.discriminator(judge, REAL, FAKE, 0)
-    assert verdict.loss == loss.discriminator(judge(REAL), judge(FAKE))
+    assert verdict.loss == verdict.adversarial == loss.discriminator(judge(REAL), judge(FAKE))
+    assert verdict.penalty is None
     assert game.generator(judge, FAKE, REAL) == loss.generator(judge(FAKE), judge(REAL))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_verdict_tells_the_loss_and_two_detached_shares(role: RoleOf, judge: Linear) -> None:
+def test_a_verdict_tells_the_loss_and_detached_numbers_about_it(role: RoleOf, judge: Linear) -> None:
     judge.weights.data.fill_(1)
-    verdict = AdversarialGame(role("hinge")).discriminator(judge, REAL, torch.cat([-FAKE[:3], FAKE[3:]]), 0)
+    game = AdversarialGame(role("hinge"), role("r1", 1.0))
+    verdict = game.discriminator(judge, REAL, torch.cat([-FAKE[:3], FAKE[3:]]), 0)
     assert isinstance(verdict, Verdict)
     assert verdict.loss.requires_grad
     assert (verdict.real_accuracy.item(), verdict.fake_accuracy.item()) == (1.0, 0.75)
-    assert not verdict.real_accuracy.requires_grad
-    assert not verdict.fake_accuracy.requires_grad
+    assert not any(number.requires_grad for number in verdict[1:])
+    assert all(number.dim() == 0 for number in verdict)
 
 
 @pytest.mark.parametrize("name", GAMES)
@@ -87,18 +92,53 @@ def test_a_generator_that_compares_has_the_real_pictures_judged_without_learning
 def test_the_losses_own_penalty_counts_at_every_step_unweighted(role: RoleOf, judge: Linear) -> None:
     game = AdversarialGame(role("wgan-gp", 5.0, penalty=2.0))
     plain = judge(FAKE).mean() - judge(REAL).mean()
-    penalty = 2 * (judge.weights.norm() - 1) ** 2
+    penalty = 2 * (judge.weights.norm() / 2 - 1) ** 2
     for step in range(3):
-        torch.testing.assert_close(game.discriminator(judge, REAL, FAKE, step).loss, plain + penalty)
+        verdict = game.discriminator(judge, REAL, FAKE, step)
+        torch.testing.assert_close(verdict.loss, plain + penalty)
+        torch.testing.assert_close(verdict.adversarial, plain.detach())
+        torch.testing.assert_close(verdict.penalty, penalty.detach())
 
 
 def test_a_lazy_regulariser_counts_as_much_more_as_it_is_computed_more_rarely(role: RoleOf, judge: Linear) -> None:
     game = AdversarialGame(role("hinge"), role("r1", 0.7, every=3))
     plain = role("hinge").discriminator(judge(REAL), judge(FAKE))
-    full = 3 * 0.7 * judge.weights.square().sum() / 2
-    expected = {0: full, 1: 0, 2: 0, 3: full, 4: 0}
-    for step, extra in expected.items():
-        torch.testing.assert_close(game.discriminator(judge, REAL, FAKE, step).loss, plain + extra)
+    penalty = 0.7 * judge.weights.square().sum() / 8
+    for step in range(6):
+        verdict = game.discriminator(judge, REAL, FAKE, step)
+        torch.testing.assert_close(verdict.adversarial, plain.detach())
+        if step in (2, 5):  # the third and the sixth step
+            torch.testing.assert_close(verdict.loss, plain + 3 * penalty)
+            torch.testing.assert_close(verdict.penalty, penalty.detach())
+        else:
+            assert (verdict.loss, verdict.penalty) == (plain, None)
+
+
+def test_the_losses_own_penalty_and_the_regulariser_are_told_as_one(role: RoleOf, judge: Linear) -> None:
+    game = AdversarialGame(role("wgan-gp", penalty=2.0), role("r1", 0.7, every=2))
+    plain = judge(FAKE).mean() - judge(REAL).mean()
+    own, flat = 2 * (judge.weights.norm() / 2 - 1) ** 2, 0.7 * judge.weights.square().sum() / 8
+    between, due = (game.discriminator(judge, REAL, FAKE, step) for step in (0, 1))
+    torch.testing.assert_close(between.penalty, own.detach())
+    torch.testing.assert_close(due.penalty, (own + flat).detach())
+    torch.testing.assert_close(due.loss, plain + own + 2 * flat)
+
+
+def test_a_negative_weight_of_the_regulariser_is_refused(role: RoleOf) -> None:
+    with pytest.raises(I2IError) as refusal:
+        AdversarialGame(role("hinge"), role("r1", -2.0))
+    assert str(refusal.value) == (
+        "losses.regulariser.weight is -2.0: it would reward a steep discriminator; "
+        "set one above 0, or 0 to leave it out"
+    )
+
+
+@pytest.mark.parametrize("every", [0, -3])
+def test_a_regulariser_that_is_never_computed_is_refused(role: RoleOf, every: int) -> None:
+    regulariser = role("r1")
+    regulariser.every = every
+    with pytest.raises(I2IError, match=f"is computed every {every} steps: its `every` must be at least 1"):
+        AdversarialGame(role("hinge"), regulariser)
 
 
 def test_a_regulariser_of_no_weight_costs_nothing(role: RoleOf, judge: Linear) -> None:
@@ -122,7 +162,7 @@ def test_penalties_differentiate_through_the_augmentation(role: RoleOf, judge: L
     verdict = game.discriminator(judge, REAL, FAKE, 0)
     real, fake, again = judge.shown
     seen = (again != 0.5).sum((1, 2, 3)).float()
-    torch.testing.assert_close(verdict.loss, judge(fake).mean() - judge(real).mean() + seen.mean() / 2)
+    torch.testing.assert_close(verdict.loss, judge(fake).mean() - judge(real).mean() + seen.mean() / 8)
 
 
 def test_a_judge_may_close_over_what_it_knows(role: RoleOf) -> None:
@@ -132,7 +172,7 @@ def test_a_judge_may_close_over_what_it_knows(role: RoleOf) -> None:
         return torch.stack([network(pictures) for network in networks], 1).gather(1, labels[:, None])
 
     game = AdversarialGame(role("hinge"), role("r1", 2.0))
-    expected = torch.stack([network.weights for network in networks]).square().sum(1)[labels].mean()
+    expected = torch.stack([network.weights for network in networks]).square().sum(1)[labels].mean() / 4
     plain = role("hinge").discriminator(judge(REAL), judge(FAKE))
     torch.testing.assert_close(game.discriminator(judge, REAL, FAKE, 0).loss, plain + expected)
 
@@ -142,9 +182,10 @@ def test_a_convolutional_game_in_bfloat16_with_everything_on_is_finite(role: Rol
     judge = nn.Sequential(nn.Conv2d(3, 4, 3, 2), nn.GroupNorm(2, 4), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 2))
     game = AdversarialGame(role("wgan-gp"), role(regulariser, 10.0, every=2), ("colour", "translation", "cutout"))
     with torch.autocast("cpu", torch.bfloat16):
-        loss = game.discriminator(judge, REAL, FAKE, 2).loss
-    loss.backward()
-    assert loss.dtype == torch.float32
+        verdict = game.discriminator(judge, REAL, FAKE, 1)
+    verdict.loss.backward()
+    assert verdict.loss.dtype == torch.float32
+    assert verdict.penalty > 0
     assert all(torch.isfinite(parameter.grad).all() for parameter in judge.parameters())
 
 

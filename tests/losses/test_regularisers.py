@@ -16,7 +16,7 @@ REAL, FAKE = torch.rand(5, 3, 4, 4), torch.rand(5, 3, 4, 4)
 
 
 class Linear(nn.Module):
-    """D(x) = w·x, one logit a picture: its gradient is w everywhere."""
+    """D(x) = w·x, one logit a picture: its gradient is w everywhere, w/2 on [-1, 1]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Linear(nn.Module):
 
 
 def bowl(pictures: Tensor) -> Tensor:
-    """D(x) = ½ ‖x‖²: its gradient is x."""
+    """D(x) = ½ ‖x‖²: its gradient is x, x/2 on [-1, 1]."""
     return pictures.square().flatten(1).sum(1) / 2
 
 
@@ -37,17 +37,29 @@ def patches(width: int = 4) -> nn.Module:
 
 def test_every_regulariser_knows_the_gradient_of_a_linear_discriminator(loss: LossOf) -> None:
     discriminator = Linear()
-    length = discriminator.weights.detach().norm().item()
+    length = discriminator.weights.detach().norm().item() / 2
     expected = {"r1": length**2 / 2, "r2": length**2 / 2}
     expected |= {"gradient-penalty": (length - 1) ** 2, "zero-centred": length**2}
     for name, value in expected.items():
         assert loss(name)(discriminator, REAL, FAKE).item() == pytest.approx(value, rel=1e-5)
 
 
+def test_penalties_are_those_of_pictures_on_the_papers_scale(loss: LossOf) -> None:
+    """The same discriminator as a function of s = 2x − 1 in [-1, 1]."""
+    discriminator = patches()
+    signed = (2 * REAL - 1).requires_grad_()
+    (gradients,) = torch.autograd.grad(discriminator((signed + 1) / 2).mean((1, 2, 3)).sum(), signed)
+    squared = gradients.square().sum((1, 2, 3))
+    expected = {"r1": squared.mean() / 2, "r2": squared.mean() / 2, "zero-centred": squared.mean()}
+    expected["gradient-penalty"] = (squared.sqrt() - 1).square().mean()
+    for name in REGULARISERS:
+        torch.testing.assert_close(loss(name)(discriminator, REAL, REAL), expected[name])
+
+
 def test_r1_looks_at_real_pictures_and_r2_at_generated_ones(loss: LossOf) -> None:
-    """‖∇D(x)‖² = ‖x‖² in the bowl."""
+    """‖∇D(x)‖² = ‖x‖² / 4 in the bowl."""
     for name, pictures in (("r1", REAL), ("r2", FAKE)):
-        expected = sum(picture.norm().item() ** 2 for picture in pictures) / len(pictures) / 2
+        expected = sum(picture.norm().item() ** 2 for picture in pictures) / len(pictures) / 4 / 2
         assert loss(name)(bowl, REAL, FAKE).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -71,7 +83,7 @@ def test_interpolates_lie_between_each_pair_at_a_place_of_their_own(loss: LossOf
 def test_one_centred_penalty_averages_over_pictures_not_over_their_gradients(loss: LossOf) -> None:
     """Between x and x is only x: slopes of 1 and 3 cost 0 and 4, their mean 2, where a mean slope would cost 1."""
     pictures = torch.zeros(2, 1, 2, 2)
-    slopes = torch.tensor([1.0, 3.0])
+    slopes = torch.tensor([2.0, 6.0])  # on [0, 1]
 
     def discriminator(pictures: Tensor) -> Tensor:
         return slopes * pictures[:, 0, 0, 0]
@@ -94,14 +106,14 @@ def test_a_penalty_does_not_grow_with_the_number_of_patches(loss: LossOf, name: 
 
 
 def test_only_the_discriminator_learns_from_a_penalty_and_rightly(loss: LossOf) -> None:
-    """d/dw ½‖w‖² = w; d/dw (‖w‖ − 1)² = 2 (‖w‖ − 1) w / ‖w‖."""
+    """d/dw ½‖w/2‖² = w/4; d/dw ‖w/2‖² = w/2; d/dw (‖w/2‖ − 1)² = (‖w‖/2 − 1) w / ‖w‖."""
     real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
     for name in REGULARISERS:
         discriminator = Linear()
         loss(name)(discriminator, real, fake).backward()
         weights = discriminator.weights.detach()
         length = weights.norm()
-        factors = {"r1": 1, "r2": 1, "zero-centred": 2, "gradient-penalty": 2 * (length - 1) / length}
+        factors = {"r1": 1 / 4, "r2": 1 / 4, "zero-centred": 1 / 2, "gradient-penalty": (length / 2 - 1) / length}
         torch.testing.assert_close(discriminator.weights.grad, factors[name] * weights)
     assert real.grad is None
     assert fake.grad is None

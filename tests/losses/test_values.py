@@ -131,6 +131,12 @@ def test_options_out_of_bounds_are_refused(name: str, options: dict[str, float])
         SPECS[name].options(**options)
 
 
+def test_least_squares_with_one_target_for_both_sides_is_refused() -> None:
+    with pytest.raises(pydantic.ValidationError, match=r"real 1\.0 and fake 1\.0 are the same target"):
+        SPECS["lsgan"].options(fake=1)
+    assert SPECS["lsgan"].options(real=-1, fake=1)
+
+
 def test_a_weight_multiplies_what_the_generators_minimise_and_not_what_the_discriminators_do(loss: LossOf) -> None:
     game = WeightedLoss(loss("lsgan"), 3.0, needs_real_logits=False)
     assert game.weight == 3.0

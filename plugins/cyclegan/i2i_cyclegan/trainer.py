@@ -60,18 +60,20 @@ class CycleGANTrainer(Trainer):
             on_target = self.game.discriminator(model.judge_target, target, shown_target, turns.step)
             on_source = self.game.discriminator(model.judge_source, source, shown_source, turns.step)
             # halved so that they learn more slowly (appendix 7.1)
-            judged_target, judged_source = 0.5 * on_target.loss, 0.5 * on_source.loss
-            turn.minimise(judged_target + judged_source)
+            turn.minimise(0.5 * on_target.loss + 0.5 * on_source.loss)
 
-        return {
+        scalars = {
             "adversarial": adversarial.detach(),
             "cycle": cycle.detach(),
             "identity": identity.detach(),
-            "discriminator_target": judged_target.detach(),
-            "discriminator_source": judged_source.detach(),
+            "discriminator_target": 0.5 * on_target.adversarial,
+            "discriminator_source": 0.5 * on_source.adversarial,
             "real_accuracy": (on_target.real_accuracy + on_source.real_accuracy) / 2,
             "fake_accuracy": (on_target.fake_accuracy + on_source.fake_accuracy) / 2,
         }
+        if on_target.penalty is not None and on_source.penalty is not None:
+            scalars["penalty"] = (on_target.penalty + on_source.penalty) / 2
+        return scalars
 
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Both directions, and the way back."""

@@ -27,7 +27,7 @@ class ModelOptions(Options):
         "transposed", description="transposed convolution as published, or resize and convolve against checkerboards"
     )
     discriminator_norm: Literal["batch", "layer", "none"] = Field(
-        "batch", description="batch as published; layer or none where single pictures are penalised (wgan-gp, r1)"
+        "batch", description="batch as published; layer or none for penalties as published (wgan-gp, r1)"
     )
     spectral_norm: bool = Field(False, description="bound the discriminator's slope (Miyato et al. 2018)")
     classes: tuple[str, ...] = Field((), description="names of the classes; taken from the data: dataset.classes")
@@ -36,7 +36,9 @@ class ModelOptions(Options):
 class SampleOptions(Options):
     """What sampling can be told."""
 
-    class_name: str | None = Field(None, description="the class to draw; null: each picture's seed chooses one")
+    class_name: str | None = Field(
+        None, coerce_numbers_to_str=True, description="the class to draw; null: each picture's seed chooses one"
+    )
 
 
 class TrainerOptions(AdversarialOptions):

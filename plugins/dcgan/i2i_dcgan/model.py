@@ -22,6 +22,8 @@ class DCGAN(nn.Module):
         self.generator = Generator(options)
         self.discriminator = Discriminator(options)
         self.apply(initialise)
+        if self.generator.embed is not None:  # of the latents' own size: at 0.02 a class would say nothing for long
+            nn.init.normal_(self.generator.embed.weight)
         if options.spectral_norm:
             normalise_spectrally(self.discriminator)
         self.geometry = Geometry(size=(options.size, options.size), channels=options.channels)
@@ -36,7 +38,7 @@ class DCGAN(nn.Module):
 
     def _labels(self, request: Request, device: torch.device) -> Tensor | None:
         options: Any = request.options
-        name, classes = getattr(options, "class_name", None), self.options.classes
+        name, classes = options.class_name, self.options.classes
         if name is not None and name not in classes:
             known = f"they know {', '.join(classes)}" if classes else "they were trained without classes"
             raise UsageError(f"translate.class_name: no class '{name}' in these weights; {known}")

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Adam
 
 from i2i import AdversarialGame, Request, Trainer, Turns, linear_decay
+from i2i_dcgan import SampleOptions
 
 PREVIEW_COLUMNS = 6
 
@@ -43,12 +44,15 @@ class DCGANTrainer(Trainer):
             verdict = self.game.discriminator(judge, real, fake, turns.step)
             turn.minimise(verdict.loss)
         scalars = {
-            "discriminator": verdict.loss.detach(),
+            "discriminator": verdict.adversarial,
             "real_accuracy": verdict.real_accuracy,
             "fake_accuracy": verdict.fake_accuracy,
         }
+        if verdict.penalty is not None:
+            scalars["penalty"] = verdict.penalty
 
-        if turns.step % self.options.generator_every == 0:
+        # after so many steps of the discriminator (Gulrajani et al. 2017, algorithm 1)
+        if (turns.step + 1) % self.options.generator_every == 0:
             with turns("generator") as turn:
                 fake = generator(turns.noise(latents), labels)
                 loss = self.game.generator(judge, fake, real)
@@ -61,5 +65,6 @@ class DCGANTrainer(Trainer):
         real = batch["picture"]
         seeds = tuple(range(PREVIEW_COLUMNS * len(real)))
         latents = self.model.latents(seeds).to(real.device)
-        columns = self.model.sample(latents, Request(seeds=seeds)).chunk(PREVIEW_COLUMNS)
+        request = Request(seeds=seeds, options=SampleOptions())
+        columns = self.model.sample(latents, request).chunk(PREVIEW_COLUMNS)
         return {"data": real} | {f"sample {number}": column for number, column in enumerate(columns, 1)}

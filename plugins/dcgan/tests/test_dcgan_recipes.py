@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,10 @@ def test_any_adversarial_loss_plays_by_its_name_alone(trained: Trained, loss: st
 @pytest.mark.parametrize("loss", names_of("regulariser"))
 def test_any_regulariser_is_added_by_its_name_alone(trained: Trained, loss: str) -> None:
     plain, smooth = trained(out="plain"), trained(f"losses.regulariser={{use: {loss}, weight: 10, every: 2}}")
-    assert logged(smooth)[0]["discriminator"] > logged(plain)[0]["discriminator"]
+    assert ["penalty" in line for line in logged(smooth)] == [False, True]
+    for without, line in zip(logged(plain), logged(smooth), strict=True):
+        assert line.get("penalty", 1) > 0
+        assert line["discriminator"] == without["discriminator"], "the game alone; no later step has felt the penalty"
 
 
 def test_augmentation_changes_what_the_discriminator_sees(trained: Trained) -> None:
@@ -120,7 +124,7 @@ def test_augmentation_changes_what_the_discriminator_sees(trained: Trained) -> N
 
 def test_the_generator_may_learn_less_often(trained: Trained) -> None:
     run = trained("trainer.generator_every=3", steps=4)
-    assert ["generator" in line for line in logged(run)] == [True, False, False, True]
+    assert ["generator" in line for line in logged(run)] == [False, False, True, False]
 
 
 def test_the_learning_rate_falls_where_it_is_told_to(catalog: i2i.Catalog, pictures: Path, tmp_path: Path) -> None:
@@ -210,7 +214,10 @@ def test_classes_are_learned_apart(trained: Trained) -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("model.classes=[a, b]", "model.classes: a, b; the data has none (dataset.classes=true makes the subfolders"),
+        (
+            "model.classes=[a, b]",
+            "model.classes: a, b; the data has no classes (dataset.classes=true makes",
+        ),
         ("{}", "model.classes: a, b; the data has dark, light"),
     ],
 )
@@ -253,6 +260,40 @@ def test_a_generator_that_ignores_its_latents_is_told_of_once(
     assert logged(tmp_path / "run")[-1]["diversity"] < 0.05
 
 
-def test_the_watch_is_off_where_the_user_says_so(catalog: i2i.Catalog, pictures: Path, tmp_path: Path) -> None:
-    overrides = [*SMALL, f"dataset.source={pictures}", "run.collapse_below=0"]
-    assert i2i.start(catalog, i2i.load_recipe(catalog, "dcgan", overrides=overrides), tmp_path / "run").watch is None
+def test_diversity_is_logged_even_where_nobody_wants_to_be_warned(trained: Trained) -> None:
+    run = trained("run.collapse_below=0", "run.sample_every=1")
+    assert all(line["diversity"] >= 0 for line in logged(run))
+
+
+def test_a_resumed_run_does_not_warn_again(catalog: i2i.Catalog, trained: Trained, pictures: Path) -> None:
+    run = i2i.resume(catalog, trained(steps=1), steps=2)
+    assert run.watch is not None
+    assert run.watch.state_dict() == {"was_diverse": False, "warned": False}
+    run.watch.load_state_dict({"was_diverse": True, "warned": True})
+    again = i2i.resume(catalog, run.run().path, steps=3)
+    assert again.watch is not None
+    assert again.watch.state_dict() == {"was_diverse": True, "warned": True}
+
+
+def test_weights_of_other_classes_are_no_start(trained: Trained, catalog: i2i.Catalog, pictures: Path) -> None:
+    first = trained("dataset.classes=true")
+    weights = first / "checkpoints" / "step-0000002" / "weights.safetensors"
+    recipe = i2i.load_recipe(catalog, "dcgan", overrides=[*SMALL, f"dataset.source={pictures}"])
+    with pytest.raises(i2i.UsageError) as refusal:
+        i2i.start(catalog, recipe, init=first, dry_run=True)
+    assert str(refusal.value) == f"{weights}: its classes are dark, light; here they are none: start without --init"
+
+
+def test_a_model_that_knows_no_classes_refuses_a_dataset_that_does(catalog: i2i.Catalog, pictures: Path) -> None:
+    recipe = i2i.load_recipe(catalog, "dcgan", overrides=[*SMALL, f"dataset.source={pictures}", "dataset.classes=true"])
+    other = i2i.load_recipe(catalog, "cyclegan-digits")
+    with pytest.raises(i2i.UsageError) as refusal:
+        i2i.start(catalog, replace(recipe, model=other.model), dry_run=True)
+    assert str(refusal.value) == "model 'cyclegan' knows no classes; leave out dataset.classes"
+
+
+def test_a_dry_run_does_in_its_one_step_what_is_done_now_and_then(catalog: i2i.Catalog, pictures: Path) -> None:
+    rarely = ["trainer.generator_every=5", "losses.regulariser={use: r1, every: 16}"]
+    recipe = i2i.load_recipe(catalog, "dcgan", overrides=[*SMALL, f"dataset.source={pictures}", *rarely])
+    tried = i2i.start(catalog, recipe, dry_run=True).try_one_step()
+    assert {"generator", "penalty"} <= set(tried.scalars)

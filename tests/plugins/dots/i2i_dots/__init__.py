@@ -12,7 +12,7 @@ class DotsOptions(Options):
 
 
 class SampleOptions(Options):
-    class_name: Literal["dark", "bright"] | None = Field(None, description="which of the two classes to make")
+    class_name: str | None = Field(None, description="which of the two classes to make, dark or bright")
 
 
 @hookimpl

@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
-from i2i import Geometry, normal_latents
+from i2i import Geometry, UsageError, normal_latents
+
+BRIGHTNESS = {None: 1.0, "bright": 1.0, "dark": 0.25}
 
 
 def painter(channels):
@@ -25,8 +27,9 @@ class Dots(nn.Module):
 
     def sample(self, latents, request):
         assert len(request.seeds) == len(latents)
-        pictures = self.painter(latents) / 2 + 0.5
-        return pictures * {None: 1.0, "bright": 1.0, "dark": 0.25}[request.options.class_name]
+        if (name := request.options.class_name) not in BRIGHTNESS:
+            raise UsageError(f"translate.class_name: no class '{name}' in these weights; they know bright, dark")
+        return (self.painter(latents) / 2 + 0.5) * BRIGHTNESS[name]
 
 
 class DotsAndNegatives(Dots):
