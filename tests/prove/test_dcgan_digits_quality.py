@@ -1,5 +1,7 @@
 """Proof: `dcgan-digits` draws all ten digits, in about the proportions and the variety of the real ones."""
 
+import csv
+import shutil
 import time
 
 import pytest
@@ -47,6 +49,11 @@ def diversity(pictures, others):
     return (spread(random_features(pictures)) / spread(random_features(others))).item()
 
 
+def variety(pictures):
+    """(N, 3, 32, 32) → how much a pixel varies from picture to picture, on average."""
+    return pictures.std(0).mean().item()
+
+
 def trained(white, folder, *overrides):
     recipe = load_recipe(discover(), "dcgan-digits", overrides=[f"dataset.source={white[0]}", *overrides])
     began = time.monotonic()
@@ -90,3 +97,33 @@ def test_every_adversarial_loss_learns(white, reader, untrained, tmp_path, loss)
     distance = kid(reader, as_batch(sampler.sample(COMPARED, seed=1, batch=100)), white[1][0])
     print(f"\n{loss}: KID {distance:.3f} after 300 steps in {seconds:.0f} s, {untrained:.3f} untrained")
     assert distance < untrained
+
+
+@pytest.fixture(scope="module")
+def by_class(white):
+    """(a folder of the white digits with a subfolder for each, the digit of each unseen one)."""
+    folder = white[0].parent / "by-class"
+    with (white[0].parent / "labels.csv").open() as file:
+        for row in csv.DictReader(file):
+            if (path := white[0].parent / row["file"]).parent == white[0]:
+                (folder / row["label"]).mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, folder / row["label"])
+    return folder
+
+
+def test_a_class_is_drawn_by_its_name_and_in_all_its_variety(white, by_class, reader, tmp_path):
+    schedule = ["run.steps=1000", "trainer.decay_from=500", "trainer.decay_to=1000"]
+    sampler, _, seconds = trained((by_class, None), tmp_path / "run", "dataset.classes=true", *schedule)
+    unseen = torch.cat(white[1])
+    true = reader(unseen)[0].argmax(1)
+    right, varied = [], []
+    for digit in range(10):
+        drawn = as_batch(sampler.with_options(class_name=str(digit)).sample(200, seed=1, batch=100))
+        right.append((reader(drawn)[0].argmax(1) == digit).float().mean().item())
+        varied.append(variety(drawn) / variety(unseen[true == digit]))
+    print(f"\nclasses: 1000 steps in {seconds:.0f} s")
+    print("  share read as the class asked for: " + " ".join(f"{share:.2f}" for share in right))
+    print("  variety within the class, of the unseen digits': " + " ".join(f"{share:.2f}" for share in varied))
+    assert min(right) >= 0.5
+    assert sum(right) / 10 >= 0.8
+    assert min(varied) >= 0.7

@@ -22,8 +22,6 @@ class DCGAN(nn.Module):
         self.generator = Generator(options)
         self.discriminator = Discriminator(options)
         self.apply(initialise)
-        if self.generator.embed is not None:  # of the latents' own size: at 0.02 a class would say nothing for long
-            nn.init.normal_(self.generator.embed.weight)
         if options.spectral_norm:
             normalise_spectrally(self.discriminator)
         self.geometry = Geometry(size=(options.size, options.size), channels=options.channels)

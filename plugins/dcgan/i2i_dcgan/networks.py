@@ -85,7 +85,10 @@ class Discriminator(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Weights from N(0, 0.02) (section 4), those of norms around 1; biases 0. For `nn.Module.apply`."""
+    """Weights from N(0, 0.02) (section 4), those of norms around 1; biases 0. For `nn.Module.apply`.
+
+    Embeddings too: with classes as large as the latents, the generator learns one picture a class and stays there.
+    """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
