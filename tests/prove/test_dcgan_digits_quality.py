@@ -86,7 +86,8 @@ def untrained(reader, white):
     model = build_model(recipe.model).eval()
     seeds = tuple(range(COMPARED))
     with torch.no_grad():
-        pictures = model.sample(model.latents(seeds), Request(seeds=seeds))
+        request = Request(seeds=seeds, options=recipe.model.entry.value.translate_options())
+        pictures = model.sample(model.latents(seeds), request)
     return kid(reader, pictures, white[1][0])
 
 
