@@ -7,10 +7,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+
+from i2i import Catalog, discover
+
+ETCHER = Path(__file__).parent / "plugins" / "etcher"
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +40,17 @@ def run_i2i(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
         return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
 
     return run
+
+
+@pytest.fixture
+def etcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+    """The etcher alone: it optimises each picture, needs no weights where a plate is given, and fits by adding up."""
+    monkeypatch.syspath_prepend(str(ETCHER))
+    catalog = discover([EntryPoint("etcher", "i2i_etcher", "i2i")])
+    assert not catalog.broken
+    yield catalog
+    for name in [name for name in sys.modules if name.startswith("i2i_etcher")]:
+        del sys.modules[name]
 
 
 def _install_plugin(folder: Path, site: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -25,13 +25,18 @@ from i2i import (
 )
 from i2i.contracts import Spec
 from i2i.plugins import HOOKS, BrokenPlugin, Entry
-from i2i.recipe import read_recipe, recipe_from_data, translate_overrides, validate_options
+from i2i.recipe import Settings, read_recipe, recipe_from_data, validate_options
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 class Width(Options):
     width: int = Field(8, ge=1, description="channels")
+
+
+class Way(Options):
+    direction: Literal["there", "back"] = Field("there", description="which way")
+    sizes: tuple[int, ...] = Field((256, 512), description="pixels")
 
 
 class Rate(Options):
@@ -66,7 +71,7 @@ class Slope(Options):
 
 
 SPECS: tuple[tuple[str, Spec], ...] = (
-    ("model", ModelSpec(name="net", summary="", build="x:X", inference=("net",), options=Width)),
+    ("model", ModelSpec(name="net", summary="", build="x:X", inference=("net",), options=Width, translate_options=Way)),
     ("model", ModelSpec(name="other", summary="", build="x:X", inference=("net",))),
     ("loss", LossSpec(name="near", summary="", build="x:X", kind="image")),
     ("loss", LossSpec(name="sloped", summary="", build="x:X", kind="image", options=Slope)),
@@ -481,7 +486,7 @@ def test_what_is_no_yaml_value_is_refused_with_the_reason(
     assert line.startswith("my.yaml: not YAML: ")
     assert reason in line or text == "[4"  # in a file, something else may be expected after it
     with pytest.raises(UsageError) as failure:
-        translate_overrides([f"translate.note={text}"])
+        Settings.sorted([f"translate.note={text}"]).options()
     assert str(failure.value) == f"--set translate.note={text}: not a YAML value ({reason})"
 
 
@@ -570,6 +575,87 @@ def test_data_is_required_by_the_flags_that_name_it(basic: Catalog) -> None:
     load_recipe(basic, "basic", overrides=["dataset.source=a", "dataset.target=b"]).require_data()
 
 
+# how to translate
+
+
+def test_translate_options_are_laid_over_each_other_like_all_others(
+    package: Recipes, config: Callable[[str], Path]
+) -> None:
+    catalog = package(basic=BASIC + "translate: {direction: back}\n", next="base: basic\n")
+    assert load_recipe(catalog, "basic").translate == Way(direction="back")
+    file = config("translate: {sizes: [64]}\n")
+    assert load_recipe(catalog, "next", file).translate == Way(direction="back", sizes=(64,))
+    recipe = load_recipe(catalog, "next", file, ["translate.direction=there"])
+    assert recipe.translate == Way(sizes=(64,))
+    assert recipe.as_dict()["translate"] == {"direction": "there", "sizes": [64]}
+
+
+def test_translate_options_are_the_models_own(basic: Catalog, config: Callable[[str], Path]) -> None:
+    assert load_recipe(basic, "basic").translate == Way()
+    other = load_recipe(basic, "basic", config("translate: {direction: back}\n"), ["model.use=other"])
+    assert other.translate == Options()
+    assert "translate" not in other.as_dict()
+    assert refusal(basic, "basic", config("model: {use: other}\ntranslate: {direction: back}\n")) == [
+        "my.yaml: translate.direction: unknown key"
+    ]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_changed_model_drops_what_was_said_below_of_translating(basic: Catalog, order: int) -> None:
+    wide = basic.entries["model"]["net"]
+    models = {**basic.entries["model"], "wide": dataclasses.replace(wide, name="wide")}
+    catalog = Catalog({**basic.entries, "model": models})
+    overrides = ["translate.direction=back", "model.use=wide"][::order]
+    assert load_recipe(catalog, "basic", overrides=overrides).translate == Way(direction="back")
+
+
+def test_mistakes_in_translate_options_are_told_with_all_others(basic: Catalog, config: Callable[[str], Path]) -> None:
+    file = config("model: {widht: 3}\ntranslate: {directoin: back}\n")
+    assert refusal(basic, "basic", file, ["translate.sizes=[x]"]) == [
+        "my.yaml: model.widht: unknown key; did you mean 'width'?",
+        "--set: translate.sizes.0: should be a valid integer, unable to parse string as an integer, found 'x'",
+        "my.yaml: translate.directoin: unknown key; did you mean 'direction'?",
+    ]
+    assert refusal(basic, "basic", config("translate: back\n")) == [
+        "my.yaml: translate: expected keys and values, found 'back'"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("standalone", "options", "lacking"),
+    [
+        (None, {}, None),
+        ((), {}, []),
+        (("width",), {}, []),
+        (("style", "words"), {}, ["style", "words"]),
+        (("style", "words"), {"style": "a.jpg", "words": []}, ["words"]),
+        (("style", "words"), {"style": "", "words": ["a"]}, ["style"]),
+        (("style", "words"), {"style": "a.jpg", "words": ["a"]}, []),
+        (("width", "flag"), {"width": 0}, []),
+    ],
+)
+def test_a_recipe_knows_what_it_lacks_to_do_without_weights(
+    basic: Catalog, standalone: tuple[str, ...] | None, options: dict[str, Any], lacking: list[str] | None
+) -> None:
+    class Styled(Options):
+        style: str | None = None
+        words: tuple[str, ...] = ()
+        width: int = 8
+        flag: bool = False
+
+    net = basic.entries["model"]["net"]
+    spec = dataclasses.replace(net.value, options=Styled, standalone=standalone)
+    models = {"net": dataclasses.replace(net, value=spec)}
+    catalog = Catalog({**basic.entries, "model": models})
+    data = {**yaml.safe_load(BASIC), "model": {"use": "net", **options}}
+    assert recipe_from_data(catalog, data, "here").lacking_to_stand_alone() == lacking
+
+
+def test_steps_may_be_left_to_the_data(basic: Catalog) -> None:
+    assert load_recipe(basic, "basic", overrides=["run.steps=null"]).run.steps is None
+    assert load_recipe(basic, "basic", overrides=["run.steps=null"], extra=[("--steps", "run.steps", 5)]).run.steps == 5
+
+
 # the finished recipe
 
 
@@ -634,18 +720,20 @@ def same(recipe: Recipe, catalog: Catalog) -> None:
 # options elsewhere
 
 
-def test_translate_options_come_from_sets() -> None:
-    assert translate_overrides(["translate.direction=back", "translate.strength=0.5"]) == {
-        "direction": "back",
-        "strength": 0.5,
-    }
+def test_what_is_set_when_translating_is_told_apart() -> None:
+    settings = Settings.sorted(["translate.direction=back", "model.style=a=b", " translate.strength =0.5"])
+    assert settings.model == ("model.style=a=b",)
+    assert settings.options() == {"direction": "back", "strength": 0.5}
 
 
-@pytest.mark.parametrize("text", ["model.width=3", "translate=3", "translate.=3", "translate.direction"])
-def test_only_translate_options_can_be_set_on_trained_weights(text: str) -> None:
+@pytest.mark.parametrize("text", ["run.steps=3", "translate=3", "translate.=3", "translate.direction", "model={}", "x"])
+def test_nothing_but_translate_and_model_options_can_be_set_when_translating(text: str) -> None:
     with pytest.raises(UsageError) as failure:
-        translate_overrides([text])
-    assert str(failure.value) == (f"--set {text}: weights carry their own recipe; only translate.KEY=VALUE can be set")
+        Settings.sorted([text])
+    assert str(failure.value) == (
+        f"--set {text}: when translating only translate.KEY=VALUE can be set, "
+        "and model.KEY=VALUE of a model that needs no weights"
+    )
 
 
 def test_options_validated_alone_say_where_they_are() -> None:

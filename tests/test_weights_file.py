@@ -25,6 +25,7 @@ def weights(**changes: Any) -> Weights:
         api_version=API_VERSION,
         versions={"i2i": "0.1.0"},
         data={"source": {"pictures": 3}},
+        loaded={"vgg19.pth": "0" * 64},
         note="photographs, © nobody",
     )
     return replace(usual, **changes)
@@ -88,6 +89,7 @@ def test_the_header_is_readable_without_the_tensors_and_says_everything(file: Pa
         "api_version": API_VERSION,
         "versions": {"i2i": "0.1.0"},
         "data": {"source": {"pictures": 3}},
+        "loaded": {"vgg19.pth": "0" * 64},
         "note": "photographs, © nobody",
     }
     with safe_open(file, framework="pt") as opened:
@@ -133,7 +135,10 @@ def test_swapped_and_renamed_tensors_are_noticed(file: Path) -> None:
 @pytest.mark.parametrize("suffix", ["pth", "pt", "ckpt", "pkl", "bin", "PTH"])
 def test_pickles_are_refused_by_name_and_never_opened(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"model.{suffix}"
-    assert refusal(path) == "a pickle file can run code when it is opened; i2i reads .safetensors files only"
+    assert refusal(path) == (
+        "a pickle file can run code when it is opened; i2i reads .safetensors files only: "
+        "bring it in with `i2i import FILE --out W.safetensors`"
+    )
 
 
 def test_a_pickle_in_disguise_is_not_run(tmp_path: Path) -> None:
@@ -163,6 +168,7 @@ def test_a_header_without_what_later_versions_added_is_not_the_readers_business(
     old = {"recipe": {}, "step": 1, "model_version": 1, "api_version": 1}
     save_file({"net.a": torch.zeros(1)}, path, metadata={"i2i": json.dumps(old)})
     assert read_header(path) == old
+    assert Weights(tensors={}, **old).loaded == {}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])

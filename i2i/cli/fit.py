@@ -11,7 +11,7 @@ import click
 
 from i2i.errors import UsageError
 from i2i.plugins import discover
-from i2i.recipe import Recipe, load_recipe
+from i2i.recipe import load_recipe
 
 if TYPE_CHECKING:
     from i2i.training.fit import DryRun
@@ -63,7 +63,7 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: A
     with Console(recipe.name) as console, stopping_on_signals(console):
         run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"])
         if given["dry_run"]:
-            _tell(run.try_one_step(), recipe)
+            _tell(run.try_one_step(), run.steps)
         else:
             console.describe(run)
             console.finished(run.run(), run)
@@ -92,7 +92,7 @@ def _number(name: str, text: str) -> Any:
     return int(text) if name in {"steps", "batch", "seed"} and text.lstrip("-").isdigit() else text
 
 
-def _tell(dry: DryRun, recipe: Recipe) -> None:
+def _tell(dry: DryRun, steps: int) -> None:
     from i2i.cli.console import data_lines
 
     for line in data_lines(dry.data):
@@ -100,9 +100,7 @@ def _tell(dry: DryRun, recipe: Recipe) -> None:
     device, precision = dry.environment["device name"], dry.environment["precision"]
     click.echo(f"model: {dry.parameters / 1e6:.2f} million parameters, {precision} on {device}")
     click.echo("one step: " + ", ".join(f"{name} {value:.4g}" for name, value in dry.scalars.items()))
-    click.echo(
-        f"time: {dry.seconds:.2f} s for this first step, so about {spoken(dry.total_seconds)} for {recipe.run.steps}"
-    )
+    click.echo(f"time: {dry.seconds:.2f} s for this first step, so about {spoken(dry.total_seconds)} for {steps}")
     click.echo(f"memory: {dry.memory / 2**30:.2f} GiB at most; nothing was written")
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from i2i.errors import Interrupted
+from i2i.inference.onlooker import Onlooker
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 
 class Stopped(KeyboardInterrupt):
@@ -45,38 +51,88 @@ def stopping_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class Counter(Onlooker):
+    """Shows how many are done, "`word` 3 of 64", and how far the batch at hand is where the model says."""
+
+    sees = False
+
+    def __init__(self, total: int, word: str, written: Sequence[object]) -> None:
+        self.total, self.word, self.written = total, word, written
+        self.done = 0
+
+    def count(self, done: int) -> None:
+        """So many are done."""
+        self.done = done
+        self.show(done, 0.0, "")
+
+    def reported(self, items: Sequence[Any], fraction: float, scalars: Mapping[str, float]) -> None:
+        """The batch at hand is that far."""
+        done = max(self.done, len(self.written))  # what is written is counted before its result is collected
+        share = min(1.0, max(0.0, fraction))
+        self.show(done, share * len(items), ", ".join([f"{share:.0%}".replace("%", " %"), *_told(scalars)]))
+
+    @abstractmethod
+    def show(self, done: int, under_way: float, text: str) -> None:
+        """`done` pictures and as much of others as `under_way`; `text` is about these."""
+
+
+class LiveCounter(Counter):
+    """A line on a terminal that moves."""
+
+    def __init__(self, total: int, word: str, written: Sequence[object], progress: Progress) -> None:
+        super().__init__(total, word, written)
+        self.progress, self.task = progress, progress.add_task(word, total=total, text="")
+
+    def show(self, done: int, under_way: float, text: str) -> None:
+        """Move the bar."""
+        self.progress.update(self.task, completed=min(self.total, done + under_way), text=text)
+
+
+class PlainCounter(Counter):
+    """Now and then a plain line."""
+
+    def __init__(self, total: int, word: str, written: Sequence[object], seconds: float) -> None:
+        super().__init__(total, word, written)
+        self.seconds, self.told = seconds, time.monotonic()
+
+    def show(self, done: int, under_way: float, text: str) -> None:
+        """A line, if the last one was long ago."""
+        if time.monotonic() - self.told > self.seconds:
+            self.told = time.monotonic()
+            click.echo(f"{self.word} {done} of {self.total}{text and ': '}{text}", err=True)
+
+
 @contextmanager
-def counting(total: int, word: str, written: list[object]) -> Iterator[Callable[[int], None]]:
-    """Shows how many are done, "`word` 3 of 64", and when stopped by a signal says how many are written."""
+def counting(total: int, word: str, written: list[object]) -> Iterator[Counter]:
+    """Shows how many are done and when stopped by a signal says how many are written."""
     try:
-        with _progress(total, word) as show:
-            yield show
+        with _counter(total, word, written) as counter:
+            yield counter
     except Stopped as stopped:
         text = f"stopped; {len(written)} of {total} pictures are written"
         raise Interrupted(text, stopped.signal_number) from stopped
 
 
 @contextmanager
-def _progress(total: int, word: str) -> Iterator[Callable[[int], None]]:
+def _counter(total: int, word: str, written: list[object]) -> Iterator[Counter]:
     """A live line on a terminal, now and then a plain one elsewhere."""
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     from i2i.cli.console import PLAIN_SECONDS
 
     console = Console(stderr=True)
-    if console.is_terminal:
-        columns = (SpinnerColumn(), TextColumn(word), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("", total=total)
-            yield lambda done: progress.update(task, completed=done)
+    if not console.is_terminal:
+        yield PlainCounter(total, word, written, PLAIN_SECONDS)
         return
-    told = time.monotonic()
+    told = (TextColumn("{task.description}", markup=False), TextColumn("{task.fields[text]}", markup=False))
+    columns = (SpinnerColumn(), told[0], MofNCompleteColumn(), BarColumn(), told[1], TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield LiveCounter(total, word, written, progress)
 
-    def tell(done: int) -> None:
-        nonlocal told
-        if time.monotonic() - told > PLAIN_SECONDS:
-            told = time.monotonic()
-            click.echo(f"{word} {done} of {total}", err=True)
 
-    yield tell
+def _told(scalars: Mapping[str, float]) -> Iterator[str]:
+    """`scale 2`, `loss 0.1234`."""
+    for name, value in scalars.items():
+        whole = float(value).is_integer() and abs(value) < 1e9
+        yield f"{name} {int(value) if whole else format(value, '.4g')}"

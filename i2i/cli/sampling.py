@@ -45,7 +45,12 @@ class Sampling:
 
 
 def asked_for(
-    sources: tuple[Path, ...], count: int | None, frames: int | None, grid: bool, class_name: str | None
+    sources: tuple[Path, ...],
+    count: int | None,
+    frames: int | None,
+    grid: bool,
+    class_name: str | None,
+    save_every: int | None = None,
 ) -> Sampling | None:
     """What the flags ask to be made, or None where they ask to translate. Raises `UsageError` where it is neither."""
     flags = {"--count": count, "--interpolate": frames, "--grid": grid or None, "--class": class_name}
@@ -54,6 +59,8 @@ def asked_for(
         raise UsageError(f"--src translates pictures, {given[0]} makes new ones: leave one of them out")
     if sources:
         return None
+    if save_every is not None:
+        raise UsageError(f"--save-every {save_every} is for pictures on their way to a translation: it needs --src DIR")
     if count is None and frames is None:
         raise UsageError("say which pictures to translate, --src DIR, or how many new ones to make, --count 64")
     if count is not None and count < 1:
@@ -90,9 +97,9 @@ def write_all(made: Iterable[Translated[int]], sampling: Sampling, destination: 
 
     written: list[object] = []
     shown: list[Image.Image] = []
-    with counting(sampling.total, "made", written) as show:
+    with counting(sampling.total, "made", written) as counter:
         with closing(write_numbered(made, destination, sampling.total, batch, written.append)) as pictures:
-            passing = _seen(pictures, sampling, show, shown)
+            passing = _seen(pictures, sampling, counter.count, shown)
             if sampling.frames is None:
                 deque(passing, maxlen=0)
             else:

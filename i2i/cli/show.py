@@ -53,8 +53,9 @@ def explained(recipe: Recipe) -> Iterator[str]:
     for section, part in (("model", recipe.model), ("dataset", recipe.dataset)):
         yield f"{section}:"
         yield from _part(part, "  ")
-    yield "losses:"
-    for role, play in recipe.trainer.entry.value.roles.items():
+    roles = recipe.trainer.entry.value.roles
+    yield "losses:" if roles else "losses: {}"
+    for role, play in roles.items():
         loss = recipe.losses[role]
         yield f"  # {play.summary}; takes losses of kind {play.kind}{', may be null' if play.optional else ''}"
         yield f"  {role}:" if loss else f"  {role}: null"
@@ -64,10 +65,10 @@ def explained(recipe: Recipe) -> Iterator[str]:
     yield from _part(recipe.trainer, "  ")
     yield "run:"
     yield from _options(recipe.run, RunOptions, "  ")
-    translate = recipe.model.entry.value.translate_options
+    translate = type(recipe.translate)
     if translate.model_fields:
-        yield "# when translating, --set translate.KEY=VALUE:"
-        yield from (f"# {line}" for line in _options(translate(), translate, "  "))
+        yield "translate:  # what holds when translating, unless --set translate.KEY=VALUE says otherwise"
+        yield from _options(recipe.translate, translate, "  ")
 
 
 def _part(part: Part, indent: str, weight: float | None = None) -> Iterator[str]:
@@ -81,32 +82,48 @@ def _part(part: Part, indent: str, weight: float | None = None) -> Iterator[str]
 
 
 def _options(values: Options, options: type[Options], indent: str) -> Iterator[str]:
-    schema = options.model_json_schema()["properties"]
+    schema = options.model_json_schema()
     data = values.model_dump(mode="json")
-    lines = [
-        (f"{indent}{key}: {_value(data[key])}", _comment(schema[key], options.model_fields[key])) for key in schema
-    ]
-    width = max((len(text) for text, _ in lines), default=0)
-    for text, comment in lines:
-        yield f"{text.ljust(min(width, 44))}  # {comment}"
+    sections = {key: value for key, value in values if isinstance(value, Options) and type(value).model_fields}
+    lines = {key: f"{indent}{key}: {_value(data[key])}" for key in options.model_fields if key not in sections}
+    width = max(map(len, lines.values()), default=0)
+    for key, field in options.model_fields.items():
+        if key in sections:
+            yield f"{indent}{key}:  # {_described(field)}"
+            yield from _options(sections[key], type(sections[key]), indent + "  ")
+        else:
+            comment = _comment(schema["properties"][key], schema.get("$defs", {}), field)
+            yield f"{lines[key].ljust(min(width, 44))}  # {comment}"
 
 
-def _comment(schema: Mapping[str, Any], field: FieldInfo) -> str:
+def _comment(schema: Mapping[str, Any], definitions: Mapping[str, Any], field: FieldInfo) -> str:
     default = "no default" if field.is_required() else f"default {_value(field.get_default(call_default_factory=True))}"
-    parts = [" ".join((field.description or "").split()), _type(schema), default]
+    parts = [_described(field), _type(schema, definitions), default]
     return "; ".join(part for part in parts if part)
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def _described(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split())
+
+
+def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return _type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
     if "anyOf" in schema:
-        return " or ".join(_type(choice) for choice in schema["anyOf"])
+        return " or ".join(_type(choice, definitions) for choice in schema["anyOf"])
+    if "properties" in schema:
+        return "{" + ", ".join(schema["properties"]) + "}"
     if "enum" in schema:
         return " | ".join(str(choice) for choice in schema["enum"])
     if "const" in schema:
         return str(schema["const"])
-    kind = "list of " + _type(schema["items"]) if schema.get("type") == "array" and "items" in schema else None
+    kind = schema.get("type", "any")
+    if kind == "array" and "items" in schema:
+        kind = f"list of {_type(schema['items'], definitions)}"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
+        kind = f"mapping to {_type(schema['additionalProperties'], definitions)}"
     bounds = [text.format(_bound(schema[key])) for key, text in BOUNDS if key in schema]
-    return " ".join([kind or schema.get("type", "any"), *bounds])
+    return " ".join([kind, *bounds])
 
 
 def _bound(bound: Any) -> Any:

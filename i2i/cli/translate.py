@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +14,20 @@ import click
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.errors import BrokenPicture
-from i2i.inference.files import Job, make_destination, plan, translate_files
+from i2i.inference.files import Job, StepsWriter, make_destination, plan, steps_folders, translate_files
 
 if TYPE_CHECKING:
     from i2i.inference.translator import Translator
 
 PATH = click.Path(path_type=Path)
+SUGAR = {"--direction": "direction", "--class": "class_name"}
+"""Flag → translate option."""
 
 
 @click.command(short_help="Translate pictures, or sample new ones, with trained weights.")
-@click.option("--plugin", help="Recipe whose newest finished run, or shipped weights, to use.")
+@click.option("--plugin", help="Recipe whose newest finished run, or shipped weights, to use; where its model needs "
+              "none, the recipe itself.")  # fmt: skip
+@click.option("--config", type=PATH, help="YAML file laid over the recipe of a model that needs no weights.")
 @click.option("--run", type=PATH, help="Run folder whose newest weights to use.")
 @click.option("--weights", type=PATH, help="Weights file (.safetensors) to use.")
 @click.option("--src", "sources", type=PATH, multiple=True, help="Folder or file to translate; may be repeated.")
@@ -35,7 +40,10 @@ PATH = click.Path(path_type=Path)
 @click.option("--dst", "destination", type=PATH, required=True, help="Folder to write to. Translations keep "
               "their names and folders; pictures made are numbered.")  # fmt: skip
 @click.option("--direction", help="Which way to translate: the same as --set translate.direction=…")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE; "
+              "of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
+@click.option("--save-every", type=click.IntRange(1), metavar="K", help="Also write what translations look like after "
+              "every K iterations, to NAME-steps/ beside them, where the model makes them step by step.")  # fmt: skip
 @click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures of one size at a time.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance; picture i made is a "
               "function of the seed and i, whatever the batch.")  # fmt: skip
@@ -43,7 +51,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--background", default="white", show_default=True, help="Colour under transparent pixels.")
 @stopping_on_signals()
-def translate(plugin: str | None, run: Path | None, weights: Path | None, **given: Any) -> None:
+def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Path | None, **given: Any) -> None:
     """Translate pictures of any size; each keeps its name, its folder below --src and its file format.
 
     A file that cannot be read, or its translation not be written in its format, is reported and the rest is done (exit
@@ -56,26 +64,36 @@ def translate(plugin: str | None, run: Path | None, weights: Path | None, **give
     i2i translate --plugin dcgan --count 64 --seed 7 --grid --dst faces/
     i2i translate --plugin dcgan --count 8 --interpolate 50 --dst walk/
     """
-    destination, batch, seed = given["destination"], given["batch"], given["seed"]
-    sampling = asked_for(given["sources"], given["count"], given["frames"], given["grid"], given["class_name"])
+    destination, batch, seed, every = given["destination"], given["batch"], given["seed"], given["save_every"]
+    sources, count, frames = given["sources"], given["count"], given["frames"]
+    sampling = asked_for(sources, count, frames, given["grid"], given["class_name"], every)
+
+    from i2i.plugins import discover
+    from i2i.recipe import Settings
+
+    settings = Settings.sorted(given["overrides"])
+    sugar = [(flag, name, given[name]) for flag, name in SUGAR.items() if given[name] is not None]
+    options = settings.options() | {name: value for _, name, value in sugar}
+    catalog = discover()
+    jobs = plan(sources, destination)
+    steps = steps_folders(jobs) if every is not None else {}
 
     from i2i.inference.choosing import choose_weights
-    from i2i.plugins import discover
 
-    catalog = discover()
-    jobs = plan(given["sources"], destination)
-    path, why = choose_weights(catalog, plugin, weights, run)
+    extra = [(flag, f"translate.{name}", value) for flag, name, value in sugar]
+    source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra)
 
     from i2i.inference.translator import load
-    from i2i.recipe import translate_overrides
 
-    options = translate_overrides(given["overrides"])
-    options |= {name: given[name] for name in ("direction", "class_name") if given[name] is not None}
     where = {name: given[name] for name in ("device", "precision", "background")}
-    translator = load(path, catalog=catalog, **where)
-    refuse_misuse(translator, sampling, _command(destination, plugin=plugin, run=run, weights=weights))
-    translator = translator.with_options(**options)
-    using = f"{translator.name}, step {translator.header['step']}: {path} ({why})"
+    translator = load(source, catalog=catalog, **where)
+    usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
+    refuse_misuse(translator, sampling, usage)
+    using = f"{translator.name}: {why}"
+    if isinstance(source, Path):  # a recipe has the options in it
+        translator = translator.with_options(**options)
+        using = f"{translator.name}, step {translator.header['step']}: {source} ({why})"
+    using = "\n".join([using, *translator.remarks])
     if sampling is not None:
         pictures = drawn(translator, sampling, batch, seed)
         _begin(destination, using)
@@ -84,34 +102,44 @@ def translate(plugin: str | None, run: Path | None, weights: Path | None, **give
             click.echo(older, err=True)
         return
     _begin(destination, using)
-    broken = _translate_all(translator, jobs, batch, seed)
+    broken, saved_nothing = _translate_all(translator, jobs, batch, seed, steps, every)
     click.echo(f"{len(jobs) - len(broken)} of {len(jobs)} pictures translated into {destination}")
     for picture in broken:
         click.echo(f"not translated: {picture}", err=True)
+    if saved_nothing:
+        click.echo(saved_nothing, err=True)
     if broken:
         sys.exit(3)
 
 
 def _begin(destination: Path, using: str) -> None:
-    """Make the folder and say with what weights it is filled."""
+    """Make the folder and say with what it is filled."""
     make_destination(destination)
     click.echo(using, err=True)
 
 
-def _command(destination: Path, **weights: str | Path | None) -> str:
-    """The command that uses these weights, as a user would type it, without what it is to do."""
+def _command(destination: Path, settings: Sequence[str], **weights: str | Path | None) -> str:
+    """The command that uses these weights or does without, as a user would type it, without what it is to do."""
     flags = [part for name, value in weights.items() if value is not None for part in (f"--{name}", str(value))]
+    flags += [part for text in settings for part in ("--set", text)]
     return shlex.join(["i2i", "translate", *flags, "--dst", str(destination)])
 
 
-def _translate_all(translator: Translator, jobs: list[Job], batch: int, seed: int) -> list[BrokenPicture]:
-    """Translate and show how far it is; what could not be read or encoded."""
+def _translate_all(
+    translator: Translator, jobs: list[Job], batch: int, seed: int, steps: Mapping[Path, Path], every: int | None
+) -> tuple[list[BrokenPicture], str | None]:
+    """Translate and show how far it is; what could not be read or encoded, and why no picture of `steps` was saved."""
     broken: list[BrokenPicture] = []
     written: list[object] = []
-    results = translate_files(translator, jobs, batch, seed, written.append)
-    with counting(len(jobs), "translated", written) as show, closing(results):
-        for done, result in enumerate(results, 1):
-            show(done)
-            if result.broken is not None:
-                broken.append(result.broken)
-    return broken
+    with counting(len(jobs), "translated", written) as counter:
+        writer = StepsWriter(steps, every or 1, counter)
+        onlooker = writer if every is not None else counter
+        with closing(translate_files(translator, jobs, batch, seed, written.append, onlooker)) as results:
+            for done, result in enumerate(results, 1):
+                counter.count(done)
+                if result.broken is not None:
+                    broken.append(result.broken)
+    if every is None or writer.written or len(broken) == len(jobs):
+        return broken, None
+    why = "no translation took so many iterations" if writer.seen else f"{translator.name} makes no pictures on the way"
+    return broken, f"--save-every {every} saved nothing: {why}"

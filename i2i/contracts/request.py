@@ -16,6 +16,10 @@ def _silent(fraction: float, **scalars: float) -> None:
     """Nobody asked to hear of progress."""
 
 
+def unseen(iteration: int, images: Tensor) -> None:
+    """Nobody asked to see pictures on their way; whoever makes them only to show them may look for this."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """Frozen; grows by defaulted fields."""
@@ -28,3 +32,6 @@ class Request:
     """(B, 1, H, W) in [0, 1], or None."""
     report: Callable[..., None] = _silent
     """`report(fraction, **scalars)`: how far this batch is, in [0, 1]."""
+    show: Callable[[int, Tensor], None] = unseen
+    """`show(iteration, images)`: what the batch looks like after so many iterations, (B, 3, h, w) in [0, 1], perhaps
+    smaller than asked for."""

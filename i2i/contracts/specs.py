@@ -50,18 +50,32 @@ class ModelSpec(Spec):
     - `latents(seeds) -> (B, ...)` and `sample(latents, request) -> images` (B, C, H, W) in [0, 1], for a model that
       makes pictures out of nothing: row i of the latents is a function of seeds[i] alone, spread like a Gaussian
       (`normal_latents`), so that walks on the sphere between two of them stay among likely ones.
-    It may have `prepare()`, which reads what the options name; `fit` calls it once, before training. Where the dataset
-    knows classes, the option `classes: tuple[str, ...]` of the model, if it has one, is set to their names.
+    It may have `prepare()`, which reads what the options name (style pictures, a feature network's weights). It is
+    called once, on the CPU, before the model is used: by `fit` before training, by `translate` after the weights, if
+    there are any, are in place. After it the model may have
+    - `loaded: Mapping[str, str]`: files that it merely loaded and that no weights file holds, by name, with their
+      SHA-256; a weights file remembers them and is refused where they are others;
+    - `remarks: Sequence[str]`: lines worth telling the user once, such as what is used and why.
+
+    Where the dataset knows classes, the option `classes: tuple[str, ...]` of the model, if it has one, is set to their
+    names.
     """
 
     inference: tuple[str, ...]
     """The submodules, or buffers of the model itself, that a weights file holds."""
     translate_options: type[Options] = Options
-    """What `--set translate.KEY=VALUE` may say; an instance arrives as `Request.options`."""
+    """What a recipe's section `translate` and `--set translate.KEY=VALUE` may say; each has a default. An instance
+    arrives as `Request.options`."""
+    standalone: tuple[str, ...] | None = None
+    """Options of the model that, all given, let it translate without weights; None: it needs weights."""
     version: int = 1
     """Of the weights' meaning: raise it when old weights need `migrate`."""
     migrate: str | None = None
     """`"module:function"` for weights of the past: `(options, tensors, from_version) -> (options, tensors)`, dicts."""
+    read_foreign: str | None = None
+    """`"module:function"` for networks that others published: `(tensors) -> (options, state) | None`. `tensors` are as
+    their file names them; `options` are the model's, a dict, `state` has our tensors under `submodule.key`; None where
+    the file is of another kind."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,6 +71,9 @@ class Turns(Protocol):
 class Trainer:
     """Base of every scheme. Torch's generators are seeded from (seed, step, micro-batch, rank) before each `step`."""
 
+    remarks: Sequence[str] = ()
+    """Lines worth telling the user once, before the first step."""
+
     def __init__(self, model: nn.Module, losses: Losses, options: Options) -> None:
         self.model: Any = model
         self.losses = losses

@@ -34,6 +34,8 @@ class Weights:
     """Distribution → version."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """What the dataset said of itself."""
+    loaded: Mapping[str, str] = field(default_factory=dict)
+    """Files that the model loads beside these tensors, by name, with their SHA-256."""
     note: str = ""
     """On what data they were trained and under which licence they may be used, in words."""
 
@@ -72,7 +74,10 @@ def read_header(path: Path) -> dict[str, Any]:
     from safetensors import SafetensorError, safe_open
 
     if path.suffix.lower() in PICKLES:
-        raise I2IError(f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only")
+        way_out = "bring it in with `i2i import FILE --out W.safetensors`"
+        raise I2IError(
+            f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only: {way_out}"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -1,41 +1,83 @@
-"""Which weights a translation takes when only a name is given."""
+"""What a translation takes when only a name is given: weights, or a recipe that needs none."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from i2i.errors import UsageError
 from i2i.plugins import Catalog
-from i2i.recipe import load_recipe
-from i2i.training.run_folder import RunFolder, newest_finished_run
+from i2i.recipe import Recipe, Settings, load_recipe
+
+if TYPE_CHECKING:
+    from i2i.training.run_folder import RunFolder
 
 RUNS = Path("runs")
+NO_SETTINGS = Settings((), ())
 
 
-def choose_weights(catalog: Catalog, plugin: str | None, weights: Path | None, run: Path | None) -> tuple[Path, str]:
-    """(weights file, why this one): `weights`, else `run`, else the newest finished run, else the shipped ones."""
+def choose_weights(
+    catalog: Catalog,
+    plugin: str | None,
+    weights: Path | None,
+    run: Path | None,
+    config: Path | None = None,
+    settings: Settings = NO_SETTINGS,
+    extra: Iterable[tuple[str, str, Any]] = (),
+) -> tuple[Path | Recipe, str]:
+    """(weights file, or a recipe that needs none; why this one).
+
+    `weights`, else `run`, else the recipe of `plugin` and `config` where it needs no weights, else the newest finished
+    run, else the shipped weights. `settings` and `extra` (as in `load_recipe`) are laid over the recipe.
+    """
     if weights is not None and run is not None:
         raise UsageError("give either --weights FILE or --run DIR, not both")
+    own = [*(f"--set {text}" for text in settings.model), *([f"--config {config}"] if config is not None else [])]
+    if own and (weights is not None or run is not None):
+        raise UsageError(_carried(own[0]))
     if weights is not None:
         return weights, "as given"
     if run is not None:
+        from i2i.training.run_folder import RunFolder
+
         folder = RunFolder.open(run)
         _refuse_other(folder, plugin)
         return folder.newest_weights(), f"newest of {run}"
-    if plugin is None:
+    if plugin is None and config is None:
         raise UsageError("say with what: --plugin NAME, --run DIR or --weights FILE")
-    recipe = load_recipe(catalog, plugin)
+    recipe = load_recipe(catalog, plugin, config, settings.model)
+    lacking = recipe.lacking_to_stand_alone()
+    if lacking == []:
+        return load_recipe(catalog, plugin, config, (*settings.model, *settings.translate), extra), "needs no weights"
+    to_do_without = " ".join(f"--set model.{name}=…" for name in lacking or ())
+    if own and lacking:
+        raise UsageError(f"{own[0]}: weights carry their own recipe; to do without them also give {to_do_without}")
+    if own:
+        raise UsageError(_carried(own[0]))
+    assert plugin is not None  # else it is a --config, and that was refused
+    return _weights_for(recipe, plugin, to_do_without)
+
+
+def _weights_for(recipe: Recipe, plugin: str, to_do_without: str) -> tuple[Path, str]:
+    from i2i.training.run_folder import RunFolder, newest_finished_run
+
     if (newest := newest_finished_run(RUNS, plugin)) is not None:
         return RunFolder.open(newest).newest_weights(), f"newest finished run of {plugin} under {RUNS}/"
     if recipe.weights is not None:
         return recipe.weights, f"shipped with {plugin}"
     flags = " ".join(f"--{flag} DIR" for flag in recipe.dataset.entry.value.cli)
+    alternative = f"; or do without weights: {to_do_without}" if to_do_without else ""
     raise UsageError(
         f"no weights for {plugin}: none are shipped and no finished run lies under {RUNS}/; "
-        f"train some with `i2i fit --plugin {plugin} {flags}`, or give --run DIR or --weights FILE"
+        f"train some with `i2i fit --plugin {plugin} {flags}`, or give --run DIR or --weights FILE{alternative}"
     )
+
+
+def _carried(flag: str) -> str:
+    return f"{flag}: weights carry their own recipe; only translate.KEY=VALUE can be set"
 
 
 def _refuse_other(folder: RunFolder, plugin: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,11 @@ from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import to_image, without_frames
 from i2i.images.encode import write_picture
 from i2i.images.folders import find_pictures
+from i2i.inference.onlooker import Onlooker
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from i2i.inference.translator import Translated, Translator
 
 
@@ -83,11 +86,12 @@ def translate_files(
     batch: int,
     seed: int = 0,
     written: Callable[[Job], object] = lambda job: None,
+    onlooker: Onlooker | None = None,
 ) -> Generator[Done]:
     """Translate and write every job; reading and writing overlap with the model.
 
     `written` is told of every finished file, by the thread that wrote it; closing the iterator waits for those.
-    Raises `I2IError` where the destination cannot be written to.
+    `onlooker` learns how a batch of jobs comes along. Raises `I2IError` where the destination cannot be written to.
     """
     from i2i.inference.pipeline import overlapped
 
@@ -101,7 +105,48 @@ def translate_files(
         written(translated.item)
         return Done(translated.item, None)
 
-    return overlapped(write, translator.stream(jobs, batch, seed, lambda job: job.source), ahead=2 * batch + 2)
+    translations = translator.stream(jobs, batch, seed, lambda job: job.source, onlooker)
+    return overlapped(write, translations, ahead=2 * batch + 2)
+
+
+def steps_folders(jobs: Sequence[Job]) -> dict[Path, Path]:
+    """The folder that each target's intermediate pictures go to: `photo-steps/` beside `photo.jpg`.
+
+    Raises `UsageError` where two would share one, or where one is a folder of sources or of translations.
+    """
+    folders: dict[Path, Job] = {}
+    for job in jobs:
+        folder = job.target.with_name(f"{job.target.stem}-steps")
+        if folder in folders:
+            both = f"{folders[folder].source} and {job.source}"
+            raise UsageError(f"{folder}: the steps of {both} would both be written there; translate them one by one")
+        folders[folder] = job
+    taken = {_real(path.parent): path for job in jobs for path in (job.source, job.target)}
+    for folder, job in folders.items():
+        if (other := taken.get(_real(folder))) is not None:
+            raise UsageError(f"{other}: lies where the steps of {job.source} would be written; choose another --dst")
+    return {job.target: folder for folder, job in folders.items()}
+
+
+class StepsWriter(Onlooker):
+    """Writes the pictures of every so-manieth iteration as `00020.png`; what it hears it hands on."""
+
+    def __init__(self, folders: Mapping[Path, Path], every: int, listening: Onlooker) -> None:
+        self.folders, self.every, self.listening = folders, every, listening
+        self.seen = self.written = 0
+
+    def reported(self, items: Sequence[Job], fraction: float, scalars: Mapping[str, float]) -> None:
+        """Hand it on."""
+        self.listening.reported(items, fraction, scalars)
+
+    def shown(self, items: Sequence[Job], iteration: int, pictures: Sequence[Tensor]) -> None:
+        """Write them, if it is their turn."""
+        self.seen += 1
+        if iteration % self.every:
+            return
+        for job, picture in zip(items, pictures, strict=True):
+            write_picture(to_image(picture), self.folders[job.target] / f"{iteration:05d}.png")
+            self.written += 1
 
 
 def write_numbered(

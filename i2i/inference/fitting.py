@@ -25,6 +25,13 @@ def restored(output: Tensor, size: tuple[int, int], geometry: Geometry) -> Tenso
     return shown(output[:, :height, :width])
 
 
+def on_its_way(output: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
+    """(C, h, w), a padded picture in any resolution → the part of it that is the picture (3, h', w') in [0, 1]."""
+    shares = (there / whole for there, whole in zip(output.shape[-2:], geometry.padded(*size), strict=True))
+    height, width = (max(1, round(own * share)) for own, share in zip(size, shares, strict=True))
+    return shown(output[:, :height, :width])
+
+
 def shown(output: Tensor) -> Tensor:
     """(C, H, W) as a model answers → float (3, H, W) in [0, 1]; one channel becomes grey."""
     return output.float().clamp(0, 1).expand(3, *output.shape[-2:])

@@ -9,17 +9,18 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from i2i.contracts import Geometry, Options, Request, Weights
+from i2i.contracts import API_VERSION, Geometry, Options, Request, Weights
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import open_picture, parsed_colour, to_image, to_tensor
-from i2i.inference.fitting import apply
+from i2i.inference.fitting import apply, on_its_way
+from i2i.inference.onlooker import Onlooker
 from i2i.inference.pipeline import Read, batched, read_ahead
 from i2i.inference.sampling import Place, closed_walk, pictures_at
 from i2i.plugins import Catalog, Entry, discover
-from i2i.recipe import model_from_data, validate_options
-from i2i.training.building import load_inference_model, migrated
+from i2i.recipe import Recipe, model_from_data, validate_options
+from i2i.training.building import load_inference_model, loaded_by, migrated, remarks_of, standalone_model
 from i2i.training.chance import seed_for
 from i2i.training.run_folder import weights_at
 from i2i.training.runtime import Runtime, memory_explained
@@ -44,7 +45,7 @@ class Translator:
 
     model: Any
     header: Mapping[str, Any]
-    """What the weights file says of itself: `recipe`, `step`, `versions`, `data`, `note`."""
+    """What the weights file says of itself: `recipe`, `step`, `versions`, `data`, `note`; without one, step 0."""
     runtime: Runtime
     options: Options
     background: str = "white"
@@ -60,6 +61,11 @@ class Translator:
         return str(self.header["recipe"]["name"])
 
     @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the model has to tell of itself, once."""
+        return remarks_of(self.model)
+
+    @property
     def translates(self) -> bool:
         """Whether the model takes pictures."""
         return hasattr(self.model, "translate")
@@ -71,8 +77,7 @@ class Translator:
 
     def with_options(self, /, **changes: Any) -> Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
-        data = {**self.options.model_dump(), **changes}
-        return replace(self, options=validate_options(type(self.options), data, "translate."))
+        return replace(self, options=_laid_over(self.options, changes))
 
     def translate(self, pictures: Any, batch: int = 1, seed: int = 0) -> Any:
         """Translate one picture, or many in their order.
@@ -95,10 +100,12 @@ class Translator:
         batch: int = 1,
         seed: int = 0,
         picture_of: Callable[[Item], Any] = lambda item: item,
+        onlooker: Onlooker | None = None,
     ) -> Iterator[Translated[Item]]:
         """Translate items as they come; answers are grouped by size, so not always in order. Memory is bounded.
 
-        `picture_of` says which path, PIL image or tensor belongs to an item.
+        `picture_of` says which path, PIL image or tensor belongs to an item; `onlooker` learns how a batch of items
+        comes along, where the model says.
         """
         _require("batch", batch, least=1, example=8)
         if not self.translates:
@@ -108,7 +115,7 @@ class Translator:
             if group[0].picture is None:
                 yield from (Translated(read.index, read.item, None, read.broken) for read in group)
             else:
-                yield from self._translated(group, seed)
+                yield from self._translated(group, seed, onlooker)
 
     def sample(self, count: int, seed: int = 0, batch: int = 1) -> list[Image.Image]:
         """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch.
@@ -156,9 +163,13 @@ class Translator:
             return None
         return self.geometry.padded(read.picture.shape[-2], read.picture.shape[-1])
 
-    def _translated(self, group: Sequence[Read[Any]], seed: int) -> Iterator[Translated[Any]]:
+    def _translated(
+        self, group: Sequence[Read[Any]], seed: int, onlooker: Onlooker | None
+    ) -> Iterator[Translated[Any]]:
         seeds = tuple(seed_for("translate", seed, read.index) for read in group)
         request = Request(options=self.options, seeds=seeds)
+        if onlooker is not None:
+            request = _watched(request, onlooker, group, self.geometry)
         pictures = [_in_unit_range(read.picture.to(self.runtime.device)) for read in group if read.picture is not None]
         with torch.no_grad(), self.runtime.autocast(), memory_explained("lower --batch, or translate smaller pictures"):
             outputs = apply(lambda images: self.model.translate(images, request), pictures, self.geometry)
@@ -167,7 +178,7 @@ class Translator:
 
 
 def load(
-    path: Path | str,
+    source: Path | str | Recipe,
     options: Mapping[str, Any] | None = None,
     *,
     device: str = "auto",
@@ -175,34 +186,74 @@ def load(
     background: str = "white",
     catalog: Catalog | None = None,
 ) -> Translator:
-    """A translator from a weights file or a run folder.
+    """A translator from a weights file, a run folder, or a recipe whose model needs no weights.
 
-    `options` are the model's translate options, such as `{"direction": "target-to-source"}`; transparent pictures are
-    laid over `background`, a Pillow colour. Raises `I2IError` where the file is damaged, its plugin is missing or an
-    option is unknown.
+    `options` are the model's translate options, such as `{"direction": "target-to-source"}`, laid over those of the
+    recipe; transparent pictures are laid over `background`, a Pillow colour. Raises `I2IError` where the file is
+    damaged, its plugin is missing, an option is unknown or the model needs weights.
     """
     parsed_colour(background)  # refused now, not at the first transparent picture
-    source = weights_at(Path(path))
     catalog = catalog or discover()
-    weights = Weights.load(source)
-    weights = migrated(weights, model_entry(weights, catalog, str(source)), str(source))
-    part = model_from_data(catalog, weights.recipe["model"], str(source))
-    translate_options = validate_options(part.entry.value.translate_options, options or {}, "translate.")
-    runtime = Runtime.choose(device, precision)
-    model = load_inference_model(part, weights, str(source)).to(runtime.device)
-    return Translator(model, weights.header(), runtime, translate_options, background)
+    if isinstance(source, Recipe):
+        translate_options = _laid_over(source.translate, options)
+        runtime = Runtime.choose(device, precision)
+        model = standalone_model(source)
+        weights = _no_weights(source, model, catalog)
+    else:
+        path = str(source := weights_at(Path(source)))
+        weights = Weights.load(source)
+        weights = migrated(weights, model_entry(weights, catalog, path), path)
+        part = model_from_data(catalog, weights.recipe["model"], path)
+        recorded = weights.recipe.get("translate", {})
+        defaults = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
+        translate_options = _laid_over(defaults, options)
+        runtime = Runtime.choose(device, precision)
+        model = load_inference_model(part, weights, path)
+    return Translator(model.to(runtime.device), weights.header(), runtime, translate_options, background)
+
+
+def _laid_over(defaults: Options, changes: Mapping[str, Any] | None) -> Options:
+    return validate_options(type(defaults), {**defaults.model_dump(), **(changes or {})}, "translate.")
+
+
+def _no_weights(recipe: Recipe, model: nn.Module, catalog: Catalog) -> Weights:
+    return Weights(
+        recipe=recipe.as_dict(),
+        tensors={},
+        step=0,
+        model_version=recipe.model.entry.value.version,
+        api_version=API_VERSION,
+        versions=recipe.versions(catalog),
+        loaded=loaded_by(model),
+    )
 
 
 def model_entry(weights: Weights, catalog: Catalog, source: str) -> Entry[Any]:
     """The installed model that a weights file names. Raises `I2IError` that says what made the weights."""
     try:
         _, name = weights.recipe["name"], str(weights.recipe["model"]["use"])
-    except (KeyError, TypeError) as error:
+        dict(weights.recipe.get("translate", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise I2IError(f"{source}: its header holds no recipe with a name and a model") from error
     if name not in catalog.entries["model"]:
         made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
         raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
     return catalog.find("model", name)
+
+
+def _watched(request: Request, onlooker: Onlooker, group: Sequence[Read[Any]], geometry: Geometry) -> Request:
+    """The request with the onlooker's ears and, where it looks, its eyes."""
+    items = [read.item for read in group]
+    sizes = [(read.picture.shape[-2], read.picture.shape[-1]) for read in group if read.picture is not None]
+
+    def report(fraction: float, **scalars: float) -> None:
+        onlooker.reported(items, fraction, scalars)
+
+    def show(iteration: int, images: Tensor) -> None:
+        parts = [on_its_way(image, size, geometry) for image, size in zip(images, sizes, strict=True)]
+        onlooker.shown(items, iteration, parts)
+
+    return replace(request, report=report, show=show if onlooker.sees else request.show)
 
 
 def _require(name: str, found: int, least: int, example: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ __all__ = [
     "Part",
     "Recipe",
     "RunOptions",
+    "Settings",
     "load_recipe",
     "model_from_data",
     "read_recipe",
     "recipe_from_data",
-    "translate_overrides",
     "validate_options",
 ]
 
@@ -82,13 +83,30 @@ def model_from_data(catalog: Catalog, data: Mapping[str, Any], source: str) -> P
     return draft.model()
 
 
-def translate_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """A model's translate options from `translate.KEY=VALUE` lines."""
-    data = {}
-    for text in overrides:
-        key, found, _ = text.partition("=")
-        prefix, _, option = key.strip().partition(".")
-        if prefix != "translate" or not option or not found:
-            raise UsageError(f"--set {text}: weights carry their own recipe; only translate.KEY=VALUE can be set")
-        _, data[option] = key_and_value(text)
-    return data
+@dataclass(frozen=True)
+class Settings:
+    """What `--set` says when translating."""
+
+    model: tuple[str, ...]
+    """Lines `model.KEY=VALUE`, for a model that needs no weights."""
+    translate: tuple[str, ...]
+    """Lines `translate.KEY=VALUE`."""
+
+    @classmethod
+    def sorted(cls, overrides: Iterable[str]) -> Settings:
+        """Tell them apart. Raises `UsageError` for a line that is neither."""
+        lines: dict[str, list[str]] = {"model": [], "translate": []}
+        for text in overrides:
+            key, found, _ = text.partition("=")
+            section, _, option = key.strip().partition(".")
+            if section not in lines or not option or not found:
+                raise UsageError(
+                    f"--set {text}: when translating only translate.KEY=VALUE can be set, "
+                    "and model.KEY=VALUE of a model that needs no weights"
+                )
+            lines[section].append(text)
+        return cls(tuple(lines["model"]), tuple(lines["translate"]))
+
+    def options(self) -> dict[str, Any]:
+        """The translate options by their names. Raises `UsageError` for what is no YAML value."""
+        return {text.partition("=")[0].strip().partition(".")[2]: key_and_value(text)[1] for text in self.translate}

@@ -18,7 +18,7 @@ from i2i.plugins import Catalog, Entry, suggestion
 from i2i.recipe.reading import key_and_value, read, sections
 from i2i.recipe.values import LossPart, Part, Recipe, RunOptions, folder_missing
 
-SECTIONS = ("name", "model", "dataset", "losses", "trainer", "run")
+SECTIONS = ("name", "model", "dataset", "losses", "trainer", "run", "translate")
 MISPLACED: Mapping[str, str] = MappingProxyType(
     {
         "base": "only a recipe file names what it is based on",
@@ -54,8 +54,15 @@ class Draft:
         self.overlay(file.name, data)
 
     def overlay(self, label: str, data: Mapping[str, Any]) -> None:
-        """Lay a mapping over the tree; a changed `use` drops its siblings except `weight`."""
-        self._merge(self.tree, data, label, ())
+        """Lay a mapping over the tree; a changed `use` drops its siblings except `weight`.
+
+        The options of `translate` are the model's: with another model those of the layers below are dropped too.
+        """
+        before = self._use("model")
+        self._merge(self.tree, {key: data[key] for key in data if key != "translate"}, label, ())
+        if self._use("model") != before:
+            self.tree.pop("translate", None)
+        self._merge(self.tree, {key: data[key] for key in data if key == "translate"}, label, ())
 
     def overlay_command(self, overrides: Iterable[str], extra: Iterable[tuple[str, str, Any]]) -> None:
         """Lay all keys of one command over the tree, in whatever order they were given; of one key the last counts."""
@@ -129,9 +136,10 @@ class Draft:
         self._batches_fit(self._named("trainer"), self._named("dataset"))
         section = self._section(("run",), self.tree.get("run", {}))
         run = self._options(("run",), RunOptions, section) if section is not None else None
-        if self.problems or not (model and dataset and trainer and run):
+        translate = self._translate(self._named("model"))
+        if self.problems or not (model and dataset and trainer and run and translate):
             raise RecipeError(self.problems)
-        return Recipe(name, model, dataset, MappingProxyType(losses), trainer, run, self.weights)
+        return Recipe(name, model, dataset, MappingProxyType(losses), trainer, run, translate, self.weights)
 
     def _name(self, value: Any) -> str:
         name = str(value)
@@ -154,11 +162,21 @@ class Draft:
         found = self._used(at, kind, data) if data is not None else None
         return Part(*found) if found else None
 
+    def _translate(self, model: Entry[Any] | None) -> Options | None:
+        section = self._section(("translate",), self.tree.get("translate", {}))
+        if model is None or section is None:
+            return None
+        options: type[Options] = model.value.translate_options
+        return self._options(("translate",), options, section)
+
     def _named(self, kind: str) -> Entry[Any] | None:
         """What a section uses, be its options right or wrong."""
-        section = self.tree.get(kind)
-        name = section.get("use") if isinstance(section, dict) else None
+        name = self._use(kind)
         return self.catalog.entries[kind].get(name) if isinstance(name, str) else None
+
+    def _use(self, kind: str) -> Any:
+        section = self.tree.get(kind)
+        return section.get("use") if isinstance(section, dict) else None
 
     def _used(self, at: Keys, kind: str, data: Mapping[str, Any]) -> tuple[Entry[Any], Options] | None:
         name = data.get("use")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from i2i.plugins import Catalog, Entry
 class RunOptions(Options):
     """How long, how large, on what: the part of a recipe that the loop itself reads."""
 
-    steps: int = Field(10_000, ge=1, description="optimizer steps in all")
+    steps: int | None = Field(10_000, ge=1, description="optimizer steps in all; null: one pass over the data")
     batch: int = Field(1, ge=1, description="pictures per optimizer step, over all micro-batches and ranks")
     accumulate: int = Field(1, ge=1, description="micro-batches that a batch is computed in, to save memory")
     seed: int = Field(0, ge=0, lt=2**63, description="of all chance: initial weights, order, augmentation, noise")
@@ -75,12 +75,14 @@ class Recipe:
     losses: Mapping[str, LossPart | None]
     trainer: Part
     run: RunOptions
+    translate: Options
+    """The model's translate options: what holds unless the command that translates says otherwise."""
     weights: Path | None = None
     """Shipped weights; the YAML says where, relative to the package that holds the folder `recipes`."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data that `recipe_from_data` takes back."""
-        return {
+        data = {
             "name": self.name,
             "model": self.model.as_dict(),
             "dataset": self.dataset.as_dict(),
@@ -88,11 +90,22 @@ class Recipe:
             "trainer": self.trainer.as_dict(),
             "run": self.run.model_dump(mode="json"),
         }
+        if options := self.translate.model_dump(mode="json"):
+            data["translate"] = options
+        return data
 
     def versions(self, catalog: Catalog) -> dict[str, str]:
         """Distribution → version of everything the recipe uses."""
         parts = [self.model, self.dataset, self.trainer, *filter(None, self.losses.values())]
         return catalog.versions(*(part.entry for part in parts))
+
+    def lacking_to_stand_alone(self) -> list[str] | None:
+        """The model's options without which it needs weights, and which are not given; None: it always needs them."""
+        wanted: tuple[str, ...] | None = self.model.entry.value.standalone
+        if wanted is None:
+            return None
+        options = self.model.options.model_dump()
+        return [name for name in wanted if not _is_given(options.get(name))]
 
     def require_data(self) -> None:
         """Raise `RecipeError` for every folder that the dataset needs and nobody named."""
@@ -103,6 +116,10 @@ class Recipe:
         ]
         if missing:
             raise RecipeError(missing)
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and not (isinstance(value, Sized) and len(value) == 0)
 
 
 def folder_missing(option: str, flag: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from i2i.contracts import Dataset, Trainer, Weights
-from i2i.errors import I2IError, UsageError
+from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.plugins import Entry, resolve
 from i2i.recipe import LossPart, Part, Recipe
+from i2i.training.chance import seed_for
 
 
 class WeightedLoss(nn.Module):
@@ -54,17 +57,66 @@ def build(part: Part) -> Any:
 
 
 def build_model(part: Part) -> nn.Module:
-    """The model to train, on the CPU: initial weights from torch's current seed, then its own `prepare`."""
-    model: Any = build(part)
+    """The model, on the CPU: initial weights from torch's current seed, then its own `prepare`."""
+    model: nn.Module = build(part)
+    prepare(model)
+    return model
+
+
+def prepare(model: Any) -> None:
+    """Let the model read what its options name, if it does."""
     if hasattr(model, "prepare"):
         model.prepare()
-    return model
+
+
+def loaded_by(model: nn.Module) -> dict[str, str]:
+    """The files that a prepared model loaded and no weights file holds: name → SHA-256."""
+    loaded: Mapping[str, str] = getattr(model, "loaded", {})
+    return dict(loaded)
+
+
+def remarks_of(part: nn.Module | Trainer) -> tuple[str, ...]:
+    """What a prepared model, or a trainer, has to tell."""
+    remarks: Sequence[str] = getattr(part, "remarks", ())
+    return tuple(remarks)
+
+
+def refuse_other_files(model: nn.Module, made_with: Mapping[str, str], source: str) -> None:
+    """Raise `I2IError` where the model loaded other files than those that the weights at `source` were made with."""
+    here = loaded_by(model)
+    other = [
+        f"{name} (then {_short(made_with.get(name))}, here {_short(here.get(name))})"
+        for name in sorted({*made_with, *here})
+        if made_with.get(name) != here.get(name)
+    ]
+    if other:
+        files = ", ".join(other)
+        raise I2IError(f"{source}: not made with what is loaded here: {files}; put that back, or fit again")
+
+
+def _short(sha256: str | None) -> str:
+    return f"SHA-256 {sha256[:12]}…" if sha256 else "none"
 
 
 def build_dataset(recipe: Recipe) -> Dataset:
     """The dataset, its folders found and their pictures counted."""
     recipe.require_data()
     return build(recipe.dataset)
+
+
+def with_steps(recipe: Recipe, dataset: Dataset) -> Recipe:
+    """The recipe with a number of steps: null is one pass over the data. Raises `RecipeError` where none is known."""
+    if recipe.run.steps is not None:
+        return recipe
+    try:
+        samples = len(dataset)
+    except (TypeError, NotImplementedError) as error:
+        name = recipe.dataset.entry.name
+        raise RecipeError(
+            [f"run.steps: null is one pass over the data, and '{name}' does not say how long that is; give --steps N"]
+        ) from error
+    steps = math.ceil(samples / recipe.run.batch)
+    return replace(recipe, run=recipe.run.model_copy(update={"steps": steps}))
 
 
 def with_classes(recipe: Recipe, dataset: Dataset) -> Recipe:
@@ -148,11 +200,44 @@ def _classes(model: Mapping[str, Any]) -> str:
     return ", ".join(model.get("classes") or ()) or "none"
 
 
+def standalone_model(recipe: Recipe) -> nn.Module:
+    """The model of a recipe that needs no weights, prepared. Raises `UsageError` where it does need some."""
+    if (lacking := recipe.lacking_to_stand_alone()) is None:
+        raise UsageError(f"{recipe.name}: its model needs weights: load a weights file or a run folder")
+    if lacking:
+        needed = ", ".join(f"model.{name}" for name in lacking)
+        raise UsageError(f"{recipe.name}: without weights its model needs {needed}")
+    with _chance_of_place("init", recipe.run.seed):
+        return build_model(recipe.model).eval().requires_grad_(False)
+
+
 def load_inference_model(part: Part, weights: Weights, source: str) -> nn.Module:
-    """The model with the submodules that the file holds; of those that its spec names, the ones it lacks are None."""
-    spec = part.entry.value
-    with torch.random.fork_rng(devices=[]):
+    """As `prepared_model`; raises `I2IError` where it loaded other files than the weights were made with."""
+    model = prepared_model(part, weights, source)
+    refuse_other_files(model, weights.loaded, source)
+    return model
+
+
+def prepared_model(part: Part, weights: Weights, source: str) -> nn.Module:
+    """The model with what the file holds, prepared; of the parts that its spec names, the ones it lacks are None."""
+    run = weights.recipe.get("run")
+    with _chance_of_place("init", run.get("seed", 0) if isinstance(run, Mapping) else 0):  # as when it was fitted
         model: nn.Module = build(part)
+        _take(model, part, weights, source)
+        prepare(model)
+    return model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _chance_of_place(*place: int | str) -> Iterator[None]:
+    """Inside the block torch draws on the CPU as this place says; outside, as if there had been no block."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed_for(*place))
+        yield
+
+
+def _take(model: nn.Module, part: Part, weights: Weights, source: str) -> None:
+    spec = part.entry.value
     held = {key.split(".")[0] for key in weights.tensors}
     if not held & set(spec.inference):
         raise I2IError(f"{source}: holds none of {', '.join(spec.inference)}, which '{spec.name}' needs")
@@ -167,4 +252,3 @@ def load_inference_model(part: Part, weights: Weights, source: str) -> nn.Module
         raise I2IError(f"{source}: does not fit the model '{spec.name}': {', '.join(wrong[:4])}")
     for name in {key.split(".")[0] for key in missing} & set(spec.inference):
         setattr(model, name, None)
-    return model.eval().requires_grad_(False)

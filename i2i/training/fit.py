@@ -22,6 +22,7 @@ from i2i.images.sheet import contact_sheet
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
+from i2i.training.building import loaded_by
 from i2i.training.checkpoints import save_checkpoint
 from i2i.training.diversity import SAMPLES, DiversityWatch
 from i2i.training.loop import Loop
@@ -88,7 +89,7 @@ class Fit:
     def run(self) -> RunFolder:
         """Train to the last step. Raises `Interrupted` after saving when the listener asks to stop."""
         assert self.folder is not None
-        steps, fresh = self.recipe.run.steps, self.saved_step < 0
+        steps, fresh = self.steps, self.saved_step < 0
         if self.loop.step >= steps:
             self.listener.said(f"already at step {self.loop.step} of {steps}; --steps N goes further")
             return self.folder
@@ -112,7 +113,7 @@ class Fit:
         scalars: Mapping[str, Tensor] = {}
         timed_from = (time.perf_counter(), self.loop.step)
         with closing(self.batches.from_step(self.loop.step)) as batches:
-            while self.loop.step < run.steps:
+            while self.loop.step < self.steps:
                 self._stop_if_asked(scalars)
                 scalars = self._advance(batches)
                 self.listener.stepped(self.loop.step)
@@ -126,7 +127,7 @@ class Fit:
                     self._sample()
 
     def _due(self, every: int) -> bool:
-        return self.loop.step % every == 0 or self.loop.step == self.recipe.run.steps
+        return self.loop.step % every == 0 or self.loop.step == self.steps
 
     def _stop_if_asked(self, scalars: Mapping[str, Tensor]) -> None:
         if (signal_number := self.listener.should_stop()) is None:
@@ -141,9 +142,9 @@ class Fit:
 
     def _tell_of_idle_steps(self) -> None:
         """Schedules are absolute: a run that is made longer does not stretch them."""
-        rate, run = self.loop.trainer.learning_rate, self.recipe.run
-        if idle := [name for name in self.loop.optimizers if not rate(name, run.steps - 1)]:
-            text = f"the schedule of {', '.join(idle)} ends before step {run.steps}: the last steps teach nothing"
+        rate = self.loop.trainer.learning_rate
+        if idle := [name for name in self.loop.optimizers if not rate(name, self.steps - 1)]:
+            text = f"the schedule of {', '.join(idle)} ends before step {self.steps}: the last steps teach nothing"
             self.listener.said(f"{text}; to go further, start a new run with --init and a longer schedule")
 
     def try_one_step(self) -> DryRun:
@@ -154,9 +155,15 @@ class Fit:
             scalars = self._advance(batches)
         numbers = self._read(scalars)
         seconds = time.perf_counter() - started
-        total, memory = seconds * self.recipe.run.steps, self.runtime.memory()
+        total, memory = seconds * self.steps, self.runtime.memory()
         environment = self.runtime.describe()
         return DryRun(self.dataset.describe(), environment, self.parameters, seconds, total, memory, numbers)
+
+    @property
+    def steps(self) -> int:
+        """Of the whole run."""
+        assert self.recipe.run.steps is not None  # it is a number before anything is assembled
+        return self.recipe.run.steps
 
     @property
     def parameters(self) -> int:
@@ -250,6 +257,7 @@ class Fit:
             api_version=API_VERSION,
             versions=self.recipe.versions(self.catalog),
             data=data,
+            loaded=loaded_by(self.loop.model),
             note=self.recipe.run.note,
         )
         state = {

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from i2i.contracts import Geometry, Options, Request, Trainer
-from i2i.recipe import RunOptions, validate_options
+from i2i.contracts.request import unseen
+from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
 from i2i.training.chance import seed_torch
 from i2i.training.ema import EMA
@@ -27,10 +28,10 @@ class Loop:
         runtime: Runtime,
         run: RunOptions,
         ema: tuple[str, ...] = (),
-        translate_options: type[Options] = Options,
+        translate: Options | None = None,
     ) -> None:
         self.trainer, self.runtime, self.run = trainer, runtime, run
-        self.translate_options = translate_options
+        self.translate = translate or Options()
         self.model = trainer.model.to(runtime.device)
         for loss in filter(None, trainer.losses.values()):
             freeze(loss.to(runtime.device))
@@ -57,20 +58,23 @@ class Loop:
 
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The trainer's pictures of a batch, RGB, as the weights file would make them; trains nothing."""
-        with self._as_saved("preview"):
-            columns = self.trainer.preview(self._taken(batch))
-            return {title: pictures.float().expand(-1, 3, -1, -1).cpu() for title, pictures in columns.items()}
+        return {title: pictures.cpu() for title, pictures in self._previewed(batch).items()}
 
     def samples(self, count: int) -> Tensor:
         """(count, C, H, W) in [0, 1]: what the weights file would make of the first seeds."""
-        pictures, options = [], validate_options(self.translate_options, {}, "translate.")
+        pictures = []
         with self._as_saved("samples"):
             for first in range(0, count, self.run.batch):
                 seeds = tuple(range(first, min(count, first + self.run.batch)))
                 latents = self.model.latents(seeds).to(self.runtime.device)
-                request = Request(seeds=seeds, options=options)
+                request = Request(seeds=seeds, options=self.translate)
                 pictures.append(self.model.sample(latents, request).float())
         return torch.cat(pictures)
+
+    def _previewed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        with self._as_saved("preview"):
+            columns = self.trainer.preview(self._taken(batch))
+            return {title: pictures.float().expand(-1, 3, -1, -1) for title, pictures in columns.items()}
 
     @contextmanager
     def _as_saved(self, purpose: str) -> Iterator[None]:
@@ -119,12 +123,19 @@ class Loop:
     def optimise(
         cls, trainer: Trainer, batch: dict[str, Tensor], steps: int, request: Request | None = None, seed: int = 0
     ) -> None:
-        """The same loop on one batch, without a run folder: for models that translate by optimising."""
+        """The same loop on one batch, without a run folder: for models that translate by optimising.
+
+        After each step the request hears how far it is and is shown the first pictures that the trainer previews.
+        """
+        request = request or Request()
         first = next(iter(batch.values()))
         runtime = Runtime(first.device, "fp32")
         with torch.enable_grad(), torch.random.fork_rng(devices=[first.device] if first.is_cuda else []):
             loop = cls(trainer, runtime, RunOptions(steps=steps, batch=len(first), seed=seed))
             for step in range(steps):
                 scalars = loop.advance([MicroBatch(0, batch)])
-                if request is not None:
-                    request.report((step + 1) / steps, **{name: float(value) for name, value in scalars.items()})
+                request.report((step + 1) / steps, **{name: float(value) for name, value in scalars.items()})
+                if request.show is not unseen:
+                    columns = loop._previewed(batch)
+                    if columns:
+                        request.show(step + 1, next(iter(columns.values())))

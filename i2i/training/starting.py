@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from i2i.contracts import Weights
+from i2i.contracts.weights import read_header
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, read_recipe
 from i2i.training.batches import Batches
-from i2i.training.building import build_dataset, build_model, build_trainer, migrated, start_from, with_classes
+from i2i.training.building import (
+    build_dataset,
+    build_model,
+    build_trainer,
+    migrated,
+    refuse_other_files,
+    remarks_of,
+    start_from,
+    with_classes,
+    with_steps,
+)
 from i2i.training.chance import seed_torch
-from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
+from i2i.training.checkpoints import WEIGHTS, load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit, Listener, plain
 from i2i.training.loop import Loop
 from i2i.training.run_folder import RunFolder, weights_at
@@ -53,6 +64,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     if checkpoint is None:
         raise I2IError(f"{path}: holds no intact checkpoint to go on from; start again with another --out")
     fit = _assemble(catalog, recipe, listener)
+    refuse_other_files(fit.loop.model, read_header(checkpoint / WEIGHTS).get("loaded", {}), str(checkpoint))
     state: Any = load_checkpoint(checkpoint)
     try:
         fit.loop.load_state_dict(state["loop"])
@@ -65,7 +77,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     for key in ("device", "precision", "threads", "torch", "data"):
         if (before := state["environment"].get(key)) != now[key]:
             listener.said(f"{key} was {before}, is {now[key]}: the run goes on, but not bit for bit as it would have")
-    if steps is not None and recipe.run.steps < fit.loop.step:
+    if steps is not None and fit.steps < fit.loop.step:
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
     folder.write_recipe(fit.recipe)
@@ -74,14 +86,17 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
 
 
 def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
-    run = recipe.run
-    runtime = Runtime.choose(run.device, run.precision)
+    runtime = Runtime.choose(recipe.run.device, recipe.run.precision)
     dataset = build_dataset(recipe)
-    recipe = with_classes(recipe, dataset)
+    recipe = with_steps(with_classes(recipe, dataset), dataset)
+    run = recipe.run
     seed_torch("init", run.seed)
     with memory_explained(ADVICE):
-        trainer = build_trainer(recipe, build_model(recipe.model))
-        loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema, recipe.model.entry.value.translate_options)
+        model = build_model(recipe.model)
+        trainer = build_trainer(recipe, model)
+        loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema, recipe.translate)
+    for remark in (*remarks_of(model), *remarks_of(trainer)):
+        listener.said(remark)
     batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
     fit = Fit(catalog, recipe, runtime, dataset, loop, batches, listener)
     for picture in dataset.broken:

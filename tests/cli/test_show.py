@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from i2i import Options, RecipeError, UsageError, discover, load_recipe
 from i2i.cli.show import _options, explained, show
-from i2i.recipe import Recipe, RunOptions
+from i2i.recipe import Recipe
 
 CATALOG = discover()
 
@@ -25,9 +26,16 @@ def run(*arguments: str | Path) -> Result:
 def options_of(recipe: Recipe) -> Iterator[tuple[str, Any]]:
     """(key, field) of every option that the recipe has."""
     parts = [recipe.model, recipe.dataset, recipe.trainer, *filter(None, recipe.losses.values())]
-    for options in [*(part.entry.value.options for part in parts), RunOptions]:
-        yield from options.model_fields.items()
-    yield from recipe.model.entry.value.translate_options.model_fields.items()
+    for options in [*(part.options for part in parts), recipe.run, recipe.translate]:
+        yield from fields_of(options)
+
+
+def fields_of(options: Options) -> Iterator[tuple[str, Any]]:
+    for key, value in options:
+        if isinstance(value, Options):
+            yield from fields_of(value)
+        else:
+            yield key, type(options).model_fields[key]
 
 
 @pytest.mark.parametrize("name", CATALOG.names("recipe"))
@@ -61,10 +69,10 @@ def test_every_option_has_its_description_type_and_default(name: str) -> None:
     output = run(name).output
     for key, field in options_of(load_recipe(CATALOG, name)):
         assert field.description, f"{key} lacks its description"
-        comments = re.findall(rf"^[# ]* {key}: .*?  # (.*)$", output, re.MULTILINE)
+        comments = re.findall(rf"^ * {key}: .*?  # (.*)$", output, re.MULTILINE)
         (comment,) = {comment for comment in comments if comment.startswith(f"{field.description}; ")}
         kind, default = comment.split("; ")[-2:]
-        assert re.match(r"(integer|number|boolean|string|list of |[\w.-]+ \| )", kind), comment
+        assert re.match(r"(integer|number|boolean|string|list of |mapping to |[\w.-]+ \| )", kind), comment
         assert default.startswith("default ")
 
 
@@ -79,10 +87,24 @@ def test_options_are_explained_with_their_bounds() -> None:
         "clip: 0.5 # largest gradient norm of a turn; null: no clipping; number > 0 or null; default null",
         "weight: 5.0 # what the loss is multiplied by; number; default 1.0",
         "# a picture of the wanted domain stays as it is; takes losses of kind image, may be null",
-        "# when translating, --set translate.KEY=VALUE:",
-        "# direction: source-to-target # which way to translate; source-to-target | target-to-source; "
+        "translate: # what holds when translating, unless --set translate.KEY=VALUE says otherwise",
+        "direction: source-to-target # which way to translate; source-to-target | target-to-source; "
         "default source-to-target",
     } <= set(lines)
+
+
+class Inner(Options):
+    use: Literal["this", "that"] = Field("this", description="which")
+
+
+class Stage(Options):
+    size: int = Field(ge=1, description="pixels")
+    inner: Inner = Inner()
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
 
 
 class Peculiar(Options):
@@ -91,6 +113,11 @@ class Peculiar(Options):
     word: Annotated[str, Field(min_length=1, pattern="^a")] = Field("a", description="a word")
     only: Literal["this"] = Field("this", description="no choice")
     bare: str = "text"
+    stages: tuple[Stage, ...] = Field((Stage(size=4),), description="one after another")
+    shares: dict[str, Annotated[float, Field(ge=0)]] | None = Field(None, description="by name")
+    inner: Inner = Field(Inner(), description="a section of its own")
+    none: Options = Field(Options(), description="nothing to choose")
+    colour: Colour = Field(Colour.RED, description="an enumeration")
 
 
 def test_peculiar_options_of_strangers_are_explained_too() -> None:
@@ -101,6 +128,13 @@ def test_peculiar_options_of_strangers_are_explained_too() -> None:
         "word: a # a word; string of length ≥ 1 matching ^a; default a",
         "only: this # no choice; this; default this",
         "bare: text # string; default text",
+        "stages: [{inner: {use: this}, size: 4}] # one after another; list of {size, inner}; "
+        "default [{inner: {use: this}, size: 4}]",
+        "shares: null # by name; mapping to number ≥ 0 or null; default null",
+        "inner: # a section of its own",
+        " use: this # which; this | that; default this",
+        "none: {} # nothing to choose; {}; default {}",
+        "colour: red # an enumeration; red | blue; default red",
     ]
 
 
@@ -108,7 +142,22 @@ def test_a_model_without_translate_options_says_nothing_of_them() -> None:
     recipe = load_recipe(CATALOG, "cyclegan")
     spec = dataclasses.replace(recipe.model.entry.value, translate_options=Options)
     plain = dataclasses.replace(recipe.model, entry=dataclasses.replace(recipe.model.entry, value=spec))
-    assert "when translating" not in "\n".join(explained(dataclasses.replace(recipe, model=plain)))
+    recipe = dataclasses.replace(recipe, model=plain, translate=Options())
+    assert "translate:" not in "\n".join(explained(recipe))
+
+
+def test_how_to_translate_is_shown_as_it_is_set_and_is_part_of_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(run("cyclegan", "--set", "translate.direction=target-to-source").output)
+    shown = load_recipe(CATALOG, config=tmp_path / "mine.yaml")
+    assert shown.translate.model_dump() == {"direction": "target-to-source"}
+
+
+def test_a_scheme_without_losses_is_shown_as_a_recipe() -> None:
+    recipe = load_recipe(CATALOG, "cyclegan")
+    spec = dataclasses.replace(recipe.trainer.entry.value, roles={})
+    trainer = dataclasses.replace(recipe.trainer, entry=dataclasses.replace(recipe.trainer.entry, value=spec))
+    shown = yaml.safe_load("\n".join(explained(dataclasses.replace(recipe, trainer=trainer, losses={}))))
+    assert shown["losses"] == {}
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_destination_that_cannot_be_written_is_one_line(tree):
 class Widening:
     """Answers every picture with a white one as wide as the file's name says."""
 
-    def stream(self, jobs, batch, seed, picture_of):
+    def stream(self, jobs, batch, seed, picture_of, onlooker):
         for index, job in enumerate(jobs):
             yield Translated(index, job, torch.ones(3, 1, int(picture_of(job).stem)))
 
