@@ -1,0 +1,65 @@
+"""What feature networks have in common: maps of a picture by the name of their layer, and how far each layer sees."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from torch import Tensor, nn
+
+from i2i.errors import UsageError
+
+LARGEST = 1024
+"""Pixels of a picture's side at octave 0; each further octave halves it."""
+OCTAVES = 4
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer's map, as the picture sees it."""
+
+    channels: int
+    stride: int
+    """Pixels of the picture from one position of the map to the next; position 0 begins at pixel 0."""
+    reach: int
+    """Pixels beyond its own `stride` pixels, on each side, that can influence a position."""
+
+
+class FeatureExtractor(nn.Module):
+    """A frozen network whose maps describe pictures. What it loads is no part of any checkpoint or weights file."""
+
+    layers: Mapping[str, Layer]
+    style_layers: Mapping[str, float]
+    """The layers whose Gram matrices describe a style well, with their weights."""
+    content_layers: Mapping[str, float]
+    """The layers whose maps tell what is in a picture, with their weights."""
+    smallest: int
+    """Pixels of the shorter side that every layer still has a map of."""
+    learns: bool = False
+    """Whether `learn` must see pictures before there are features."""
+    loaded: Mapping[str, str] = MappingProxyType({})
+    """The files that `prepare` read, by name, with their SHA-256."""
+
+    remark: str = ""
+    """One line for the user: which features these are."""
+
+    def prepare(self) -> None:
+        """Read the weights, where there are any. Raises `I2IError` where they cannot be had."""
+
+    def refuse_unknown(self, layers: Collection[str]) -> None:
+        """Raise `UsageError` for a layer that there is not."""
+        if unknown := sorted(set(layers) - self.layers.keys()):
+            raise UsageError(f"features: no layer {', '.join(unknown)} (known: {', '.join(self.layers)})")
+
+    def learn(self, pictures: Sequence[Tensor]) -> None:
+        """Learn the features from pictures (1, 3, H, W) in [0, 1]; only where it `learns`."""
+        raise NotImplementedError
+
+    def forward(self, pictures: Tensor, layers: Collection[str], octave: int = 0) -> dict[str, Tensor]:
+        """(B, 3, H, W) in [0, 1] → layer → (B, channels, H / stride, W / stride), differentiable.
+
+        `octave` says which size the picture stands for, 0: `LARGEST` pixels, 1: half of that …; it matters to features
+        that know sizes. Raises `UsageError` for a layer that there is not.
+        """
+        raise NotImplementedError

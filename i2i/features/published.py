@@ -1,0 +1,66 @@
+"""Weights that somebody published: fetched once, verified, kept where torchvision keeps its own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from i2i.errors import I2IError
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file on the web that is known byte for byte."""
+
+    url: str
+    sha256: str
+    megabytes: int
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def cached(self) -> Path:
+        """Where the file lies once it is here: torch's own cache, so that what torchvision fetched is found."""
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "torch"
+        return Path(os.environ.get("TORCH_HOME") or cache).expanduser() / "hub" / "checkpoints" / self.name
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it need not be fetched."""
+        return self.cached.is_file()
+
+    def fetched(self, instead: str) -> Path:
+        """The verified file, from the cache or the web; `instead` says what else would work where neither has it.
+
+        Raises `I2IError` that names the URL and the file to provide.
+        """
+        provide = f"put {self.name} ({self.megabytes} MB, SHA-256 {self.sha256}) at {self.cached}, or {instead}"
+        if not self.is_here:
+            self._download(provide)
+        if (found := sha256_of(self.cached)) != self.sha256:
+            raise I2IError(f"{self.cached}: not the published file (its SHA-256 is {found}); remove it, or {provide}")
+        return self.cached
+
+    def _download(self, provide: str) -> None:
+        from torch.hub import download_url_to_file
+
+        try:
+            self.cached.parent.mkdir(parents=True, exist_ok=True)
+            download_url_to_file(self.url, str(self.cached), self.sha256, progress=os.isatty(2))
+        except (OSError, RuntimeError) as error:  # no way to the host, no place on the disk, another hash
+            reason = " ".join(str(error).split())
+            raise I2IError(f"{self.url}: cannot be fetched ({reason}); {provide}") from error
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's contents, in hexadecimal. Raises `I2IError` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise I2IError(f"{path}: cannot be read: {error.strerror or error}") from error
