@@ -20,6 +20,9 @@ from .errors import BrokenPicture as BrokenPicture
 from .errors import I2IError as I2IError
 from .errors import RecipeError as RecipeError
 from .errors import UsageError as UsageError
+from .features import FeatureOptions as FeatureOptions
+from .features import build_features as build_features
+from .features.extractor import FeatureExtractor as FeatureExtractor
 from .hookspecs import hookimpl as hookimpl
 from .images.decode import check_header as check_header
 from .images.decode import open_picture as open_picture
@@ -28,6 +31,7 @@ from .images.decode import to_tensor as to_tensor
 from .images.encode import write_picture as write_picture
 from .images.folders import find_pictures as find_pictures
 from .images.sheet import contact_sheet as contact_sheet
+from .inference.onlooker import Onlooker as Onlooker
 from .inference.translator import Translator as Translator
 from .inference.translator import load as load
 from .losses import AdversarialOptions as AdversarialOptions

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from i2i.errors import UsageError
 
-LARGEST = 1024
-"""Pixels of a picture's side at octave 0; each further octave halves it."""
-OCTAVES = 4
+SIZES = (1024, 512, 256, 128)
+"""Octaves: pixels of a picture's side."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,12 @@ class FeatureExtractor(nn.Module):
     """The layers whose Gram matrices describe a style well, with their weights."""
     content_layers: Mapping[str, float]
     """The layers whose maps tell what is in a picture, with their weights."""
+    variation: float = 0.0
+    """The weight of the total variation that keeps a canvas free of grain that these features do not see."""
     smallest: int
     """Pixels of the shorter side that every layer still has a map of."""
+    sizes: tuple[int, ...] = SIZES
+    """Pixels of a picture's side at each octave."""
     learns: bool = False
     """Whether `learn` must see pictures before there are features."""
     loaded: Mapping[str, str] = MappingProxyType({})
@@ -59,7 +62,7 @@ class FeatureExtractor(nn.Module):
     def forward(self, pictures: Tensor, layers: Collection[str], octave: int = 0) -> dict[str, Tensor]:
         """(B, 3, H, W) in [0, 1] → layer → (B, channels, H / stride, W / stride), differentiable.
 
-        `octave` says which size the picture stands for, 0: `LARGEST` pixels, 1: half of that …; it matters to features
-        that know sizes. Raises `UsageError` for a layer that there is not.
+        `octave` says which of the `sizes` the picture stands for, which matters to features that were learned at each.
+        Raises `UsageError` for a layer that there is not.
         """
         raise NotImplementedError

@@ -14,16 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from i2i.features.extractor import FeatureExtractor, Layer
-
-FULL = 1024
-"""Pixels of a picture's size at octave 0."""
-
-OCTAVES = 4
-"""From pictures of 1024 pixels to those of 128; a smaller one is treated as one of 128."""
+from i2i.features.extractor import SIZES, FeatureExtractor, Layer
 
 BANKS = 6
-"""Octaves that have filters of their own: a picture of 1024 pixels down to one of 32; smaller ones share the last."""
+"""Sizes with filters of their own: a picture of 1024 pixels, of half that … down to 32; smaller ones share the last."""
 
 LEVELS = 5
 """Sizes at which a picture is seen, each half the one before."""
@@ -67,7 +61,7 @@ class Stage(NamedTuple):
     @property
     def banks(self) -> int:
         """Octaves at which it has filters: the octave of the picture and its level add up."""
-        return min(BANKS, OCTAVES - 1 + self.levels)
+        return min(BANKS, len(SIZES) - 1 + self.levels)
 
 
 STAGES = (
@@ -95,6 +89,8 @@ class LearnedFeatures(FeatureExtractor):
 
     learns = True
     smallest = 64
+    variation = 6.0
+    remark = "features: learned from the style, as no ImageNet weights are here; for the paper's, features.use=vgg19"
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,7 +131,7 @@ class LearnedFeatures(FeatureExtractor):
                 found["gradients"] = _gradients(seen[:, :1])
             if 2**level == LIGHTNESS and "lightness" in layers:
                 found["lightness"] = seen[:, :1]
-            found.update(self._level(seen, level, layers, min(min(octave, OCTAVES - 1) + level, BANKS - 1)))
+            found.update(self._level(seen, level, layers, min(octave + level, BANKS - 1)))
         return {name: found[name] for name in layers}
 
     def _level(self, seen: Tensor, level: int, layers: Collection[str], bank: int) -> dict[str, Tensor]:
@@ -223,7 +219,7 @@ def _gradients(maps: Tensor) -> Tensor:
 def _at_octave(picture: Tensor, octave: int) -> Tensor:
     """(1, 3, H, W), resized so that the root of its area is what the octave stands for, never enlarged."""
     sides = picture.shape[2:]
-    share = min(1.0, FULL / 2**octave / (sides[0] * sides[1]) ** 0.5)
+    share = min(1.0, SIZES[0] / 2**octave / (sides[0] * sides[1]) ** 0.5)
     if share < 1:
         size = [max(1, round(side * share)) for side in sides]
         picture = F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1)

@@ -48,10 +48,11 @@ def choose_weights(
         return folder.newest_weights(), f"newest of {run}"
     if plugin is None and config is None:
         raise UsageError("say with what: --plugin NAME, --run DIR or --weights FILE")
-    recipe = load_recipe(catalog, plugin, config, settings.model)
+    everything = (*settings.model, *settings.translate)
+    recipe = load_recipe(catalog, plugin, config, everything, extra) if own else load_recipe(catalog, plugin)
     lacking = recipe.lacking_to_stand_alone()
     if lacking == []:
-        return load_recipe(catalog, plugin, config, (*settings.model, *settings.translate), extra), "needs no weights"
+        return recipe if own else load_recipe(catalog, plugin, None, everything, extra), "needs no weights"
     to_do_without = " ".join(f"--set model.{name}=…" for name in lacking or ())
     if own and lacking:
         raise UsageError(f"{own[0]}: weights carry their own recipe; to do without them also give {to_do_without}")

@@ -1,0 +1,34 @@
+"""`i2i import`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command("import", short_help="Bring in a network that somebody else published.")
+@click.argument("file", type=PATH)
+@click.option("--plugin", help="Recipe whose model reads the file; without it every installed model is asked.")
+@click.option("--out", type=PATH, required=True, help="Weights file (.safetensors) to write; none may lie there yet.")
+@click.option("--note", default="", metavar="TEXT", help="Kept in the weights file: on what data, under which licence.")
+def importing(file: Path, plugin: str | None, out: Path, note: str) -> None:
+    """Bring in a network that somebody else published, as a weights file.
+
+    FILE holds named tensors, as torch or safetensors save them; no code in it is run.
+
+    \b
+    i2i import candy.pth --plugin fast-style --out candy.safetensors
+    i2i translate --weights candy.safetensors --src photos/ --dst candy/
+    """
+    from i2i.inference.importing import import_weights
+    from i2i.plugins import discover
+
+    weights = import_weights(discover(), file, out, plugin, note)
+    model = weights.recipe["model"]
+    options = ", ".join(f"{name} {value}" for name, value in model.items() if name != "use")
+    click.echo(f"{out}: {model['use']}" + (f" ({options})" if options else "") + f"; {weights.note}")
+    click.echo(f"next: i2i translate --weights {shlex.quote(str(out))} --src PICTURES --dst OUT")

@@ -1,0 +1,145 @@
+"""Networks that others published become weights files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2i.contracts import API_VERSION, Weights
+from i2i.errors import I2IError, UsageError
+from i2i.features.published import sha256_of
+from i2i.foreign import read_tensors
+from i2i.plugins import Catalog, Entry, resolve
+from i2i.recipe import Part, Recipe, load_recipe, validate_options
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIX = ".safetensors"
+FIRST = 4
+"""Keys of a file that are told where no model knows it."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a model read out of a file."""
+
+    model: Entry[Any]
+    options: Mapping[str, Any]
+    state: Mapping[str, Tensor]
+
+
+def import_weights(catalog: Catalog, file: Path, out: Path, plugin: str | None = None, note: str = "") -> Weights:
+    """Write to `out` what an installed model reads out of `file`, as a weights file of the recipe `plugin`.
+
+    Without `plugin` every model is asked, and the recipe is one of its own distribution. Raises `UsageError` where
+    `out` exists or is no .safetensors file, where no model can be asked, or where several know the file; `I2IError`
+    where the file cannot be read, none knows it, or it does not fit.
+    """
+    _refuse(out)
+    recipe = load_recipe(catalog, plugin) if plugin is not None else None
+    readers = _readers(catalog, recipe)
+    found = _recognised(file, readers)
+    recipe = recipe or _recipe_of(catalog, found.model)
+    weights = _fitting(catalog, recipe, found, file)
+    digest = sha256_of(file)
+    origin = f"imported from {file.name}, SHA-256 {digest}"
+    data = {"imported": {"file": file.name, "sha256": digest}}
+    weights = replace(weights, data=data, note=f"{origin}; {note}" if note else origin)
+    _write(weights, out)
+    return weights
+
+
+def _refuse(out: Path) -> None:
+    if out.suffix != SUFFIX:
+        raise UsageError(f"--out {out}: a weights file is named NAME{SUFFIX}")
+    if out.exists():
+        raise UsageError(f"{out}: exists; choose another --out")
+
+
+def _readers(catalog: Catalog, recipe: Recipe | None) -> list[Entry[Any]]:
+    """The models to ask."""
+    able = [entry for entry in catalog.entries["model"].values() if entry.value.read_foreign is not None]
+    if recipe is None:
+        if not able:
+            raise UsageError("no installed model reads what others published; `i2i plugins` lists what is installed")
+        return able
+    if recipe.model.entry not in able:
+        name, others = recipe.model.entry.name, ", ".join(entry.name for entry in able) or "none"
+        raise UsageError(
+            f"{recipe.name}: its model '{name}' reads nothing that others published; models that do: {others}"
+        )
+    return [recipe.model.entry]
+
+
+def _recognised(file: Path, readers: list[Entry[Any]]) -> Found:
+    tensors = read_tensors(file)
+    answers = {entry.name: (entry, resolve(entry.value.read_foreign)(tensors)) for entry in readers}
+    found = [Found(entry, *answer) for entry, answer in answers.values() if answer is not None]
+    if not found:
+        first = ", ".join(list(tensors)[:FIRST]) + (", …" if len(tensors) > FIRST else "")
+        names = ", ".join(f"'{name}'" for name in answers)
+        raise I2IError(
+            f"{file}: not recognised: its {len(tensors)} tensors begin with {first}; asked {names}; needed is a plugin "
+            "whose model knows these names (`read_foreign`)"
+        )
+    if len(found) > 1:
+        names = ", ".join(one.model.name for one in found)
+        raise UsageError(f"{file}: recognised by several models, {names}; say which with --plugin NAME")
+    return found[0]
+
+
+def _recipe_of(catalog: Catalog, model: Entry[Any]) -> Recipe:
+    """The recipe named as the model, else the first, of those of its distribution that use it."""
+    recipes = list(_recipes_with(catalog, model))
+    if not recipes:
+        raise UsageError(f"no recipe of {model.distribution} uses its model '{model.name}'; name one with --plugin")
+    return min(recipes, key=lambda recipe: (recipe.name != model.name, recipe.name))
+
+
+def _recipes_with(catalog: Catalog, model: Entry[Any]) -> Iterator[Recipe]:
+    for entry in catalog.entries["recipe"].values():
+        if entry.distribution == model.distribution:
+            recipe = load_recipe(catalog, entry.name)
+            if recipe.model.entry == model:
+                yield recipe
+
+
+def _fitting(catalog: Catalog, recipe: Recipe, found: Found, file: Path) -> Weights:
+    """The weights as the model itself holds them. Raises `I2IError` where they do not fit it."""
+    from i2i.training.building import loaded_by, prepared_model
+
+    spec = found.model.value
+    given = {**recipe.model.options.model_dump(), **found.options}
+    model = Part(found.model, validate_options(spec.options, given, f"{file}: model."))
+    recipe = replace(recipe, model=model)
+    weights = Weights(
+        recipe=recipe.as_dict(),
+        tensors=found.state,
+        step=0,
+        model_version=spec.version,
+        api_version=API_VERSION,
+        versions=recipe.versions(catalog),
+    )
+    built = prepared_model(model, weights, str(file))
+    held = built.state_dict()
+    return replace(weights, tensors={key: held[key] for key in found.state}, loaded=loaded_by(built))
+
+
+def _write(weights: Weights, out: Path) -> None:
+    """Complete or not at all."""
+    from safetensors import SafetensorError
+
+    draft = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            weights.save(draft)
+            draft.replace(out)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, SafetensorError) as error:
+        raise I2IError(f"{out}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
