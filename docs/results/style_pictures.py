@@ -1,6 +1,15 @@
 """Draws a landscape and two paintings, so that results can be shown that anybody may redistribute.
 
-python docs/results/style_pictures.py FOLDER      # landscape.png, swirls.png, mosaic.png
+How `styles.png` was made, with a VGG-19 from a file in the last column:
+
+    python docs/results/style_pictures.py styles && cd styles
+    for name in swirls mosaic; do
+        i2i translate --plugin gatys --set model.style=style/$name.png --src photo/$name.png --dst learned \\
+            --set model.features.use=learned
+        i2i translate --plugin gatys --set model.style=style/$name.png --src photo/$name.png --dst vgg19 \\
+            --set "model.features={use: vgg19, weights: vgg19-16x-distilled.pth}"
+    done
+    i2i data sheet photo style learned vgg19 --out styles.png
 """
 
 from __future__ import annotations
@@ -125,6 +134,8 @@ def mosaic() -> Image.Image:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for draw in (landscape, swirls, mosaic):
-        draw().save(folder / f"{draw.__name__}.png")
+    for name in ("photo", "style"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for draw in (swirls, mosaic):
+        landscape().save(folder / "photo" / f"{draw.__name__}.png")
+        draw().save(folder / "style" / f"{draw.__name__}.png")

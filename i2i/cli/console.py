@@ -92,7 +92,8 @@ class Console(Listener):
     def finished(self, folder: RunFolder, run: Fit) -> None:
         """What to do with the result."""
         self.view.stop()
-        self.said(f"done: {folder.path} (step {run.loop.step}); samples in {folder.path / 'samples'}")
+        samples = folder.path / "samples"
+        self.said(f"done: {folder.path} (step {run.loop.step})" + (f"; samples in {samples}" if samples.exists() else ""))
         what = "--count 64" if hasattr(run.loop.model, "sample") else "--src PICTURES"
         self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
 

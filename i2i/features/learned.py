@@ -90,7 +90,7 @@ class LearnedFeatures(FeatureExtractor):
     learns = True
     smallest = 64
     variation = 6.0
-    remark = "features: learned from the style, as no ImageNet weights are here; for the paper's, features.use=vgg19"
+    remark = "features: learned from the style, without ImageNet weights; for those of the papers: features.use=vgg19"
 
     def __init__(self) -> None:
         super().__init__()

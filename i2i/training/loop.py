@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from i2i.contracts import Geometry, Options, Request, Trainer
 from i2i.contracts.request import unseen
+from i2i.errors import I2IError
 from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
 from i2i.training.chance import seed_torch
@@ -126,6 +128,7 @@ class Loop:
         """The same loop on one batch, without a run folder: for models that translate by optimising.
 
         After each step the request hears how far it is and is shown the first pictures that the trainer previews.
+        Raises `I2IError` where a scalar of the trainer's is not finite.
         """
         request = request or Request()
         first = next(iter(batch.values()))
@@ -134,7 +137,10 @@ class Loop:
             loop = cls(trainer, runtime, RunOptions(steps=steps, batch=len(first), seed=seed))
             for step in range(steps):
                 scalars = loop.advance([MicroBatch(0, batch)])
-                request.report((step + 1) / steps, **{name: float(value) for name, value in scalars.items()})
+                numbers = {name: float(value) for name, value in scalars.items()}
+                if wrong := [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]:
+                    raise I2IError(f"iteration {step + 1}: {', '.join(wrong)}; try other weights or a lower rate")
+                request.report((step + 1) / steps, **numbers)
                 if request.show is not unseen:
                     columns = loop._previewed(batch)
                     if columns:

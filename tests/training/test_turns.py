@@ -304,3 +304,11 @@ def test_optimise_runs_a_scheme_on_one_batch_inside_no_grad():
         Loop.optimise(PairTrainer(play), {"x": torch.randn(4, 3)}, 30, request)
     assert heard[-1][0] == 1.0
     assert heard[-1][1] < heard[0][1]
+
+
+def test_optimise_stops_where_a_scalar_is_not_finite():
+    def play(model, x, turns):
+        return {"good": x.sum(), "loss": x.sum() * float("nan")}
+
+    with pytest.raises(I2IError, match="iteration 1: loss is nan; try other weights or a lower rate"):
+        Loop.optimise(PairTrainer(play), {"x": torch.randn(4, 3)}, 3)

@@ -41,23 +41,27 @@ class Gatys(nn.Module):
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """(B, 3, H, W) in [0, 1] → the same, painted coarse to fine (Gatys et al. 2017, section 6)."""
+        with torch.autocast(images.device.type, enabled=False):  # Gram matrices sum over thousands of places
+            return self._painted(images, request)
+
+    def _painted(self, images: Tensor, request: Request) -> Tensor:
         options: Any = request.options
-        shares = self.shares.to(images)
-        masks = self._masks(options, images)
-        canvases = [
-            self._first_canvas(image[None], seed, options, shares, masks)
-            for image, seed in zip(images, request.seeds or range(len(images)), strict=True)
-        ]
+        shares, masks = self.shares.to(images), self._masks(options, images)
         stages = planned(options.scales, images.shape[-2], images.shape[-1], self.features.smallest)
-        total, done = sum(stage.scale.steps for stage in stages), 0
+        total, done, canvases = sum(stage.scale.steps for stage in stages), 0, list[Tensor]()
         for number, stage in enumerate(stages, 1):
             photos = resized(images, stage.height, stage.width)
-            canvases = [resized(canvas, stage.height, stage.width) for canvas in canvases]
+            if canvases:
+                canvases = [resized(canvas, stage.height, stage.width) for canvas in canvases]
+            else:
+                seeds = request.seeds or range(len(photos))
+                canvases = [
+                    self._first_canvas(photo, seed, options, shares, masks)
+                    for photo, seed in zip(photos.split(1), seeds, strict=True)
+                ]
             chosen = options.model_copy(update=stage.scale.chosen())
-            objectives = [
-                Objective(self.features, self.goal(photo, chosen, shares, masks)) for photo in photos.split(1)
-            ]
-            trainer = CanvasTrainer(self, canvases, objectives, chosen)
+            goals = [self.goal(photo, chosen, shares, masks) for photo in photos.split(1)]
+            trainer = CanvasTrainer(self, canvases, [Objective(self.features, goal) for goal in goals], chosen)
             part = _part(request, number, done, total, stage.scale.steps)
             Loop.optimise(trainer, {"photo": photos}, stage.scale.steps, part)
             canvases = list(trainer.preview({})["canvas"].split(1))
@@ -67,7 +71,7 @@ class Gatys(nn.Module):
 
     def goal(self, photo: Tensor, options: TranslateOptions, shares: Tensor, masks: Tensor | None) -> Goal:
         """What is wanted of the canvas of a photo (1, 3, H, W), at its size; `masks` (styles, H, W) of any size."""
-        masks = None if masks is None else resized(masks[:, None], *photo.shape[-2:])[:, 0]
+        masks = _resized_masks(masks, photo)
         octave = nearest_octave(self.features.sizes, max(photo.shape[-2:]))
         return Goal(
             photo=self._coloured(photo, shares, masks) if self.features.learns else photo,
@@ -101,12 +105,16 @@ class Gatys(nn.Module):
 
     def _coloured(self, photo: Tensor, shares: Tensor, masks: Tensor | None) -> Tensor:
         """(1, 3, H, W) in the colours of the styles: of each where its mask is white, of all mixed elsewhere."""
-        mixed = self.style.coloured(photo, shares)
+        mixed, masks = self.style.coloured(photo, shares), _resized_masks(masks, photo)
         if masks is None:
             return mixed
         alone = torch.cat([self.style.coloured(photo, one) for one in torch.eye(len(shares)).to(shares)])
         covered = masks.sum(0).clamp_min(1)  # where masks overlap, each has its part
         return (mixed * (1 - masks.sum(0) / covered) + (alone * (masks / covered)[:, None]).sum(0)).clamp(0, 1)
+
+
+def _resized_masks(masks: Tensor | None, photo: Tensor) -> Tensor | None:
+    return None if masks is None else resized(masks[:, None], photo.shape[-2], photo.shape[-1])[:, 0]
 
 
 def _finished(canvas: Tensor, photo: Tensor, options: TranslateOptions) -> Tensor:

@@ -62,7 +62,7 @@ class Objective:
 
     Departs from equations 1 and 4: a squared distance is divided by the mean square of what it is a distance to (the
     style's Gram matrix, the variance of the content's map) and not by constants of the network, so that a weight means
-    the same in every layer, of every network, at every size.
+    the same in every layer, of every network, at every size; and of the style's the logarithm is taken.
     """
 
     def __init__(self, features: FeatureExtractor, goal: Goal) -> None:
@@ -154,8 +154,11 @@ def gram_sums(maps: Tensor, masks: Tensor | None = None) -> Tensor:
 
 
 def gram_distances(grams: Tensor, wanted: Tensor) -> Tensor:
-    """(regions, C, C) twice → (regions,): squared distances, in units of the mean square of what is wanted."""
-    return (grams - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2)).clamp_min(FLAT)
+    """(regions, C, C) twice → (regions,): log(1 + d), d = ‖G − A‖² / ‖A‖² for a matrix G where A is wanted.
+
+    Near the style that is d; far from it one layer that is a thousand times off does not drown all others.
+    """
+    return ((grams - wanted).square().sum((1, 2)) / wanted.square().sum((1, 2)).clamp_min(FLAT)).log1p()
 
 
 def total_variation(pictures: Tensor) -> Tensor:

@@ -85,12 +85,13 @@ class Style(nn.Module):
         second = covariance + mean[:, :, None] * mean[:, None, :]
         luma = torch.stack([luma_levels(picture[None]) for picture in pictures])
         sums = {"mean": mean.sum(0), "second": second.sum(0), "luma": luma.sum(0)}
-        grams: dict[str, list[Tensor]] = {name: [] for name in self.layers}
+        octaves, seen = list[dict[str, Tensor]](), None
         for octave, size in enumerate(features.sizes):
-            maps = features(shrunk(pictures, size * self.scale), self.layers.keys(), octave)
-            for name in self.layers:
-                grams[name].append(gram(maps[name]).sum(0))
-        return sums | {f"gram_{name}": torch.stack(octaves) for name, octaves in grams.items()}
+            sized = shrunk(pictures, size * self.scale)
+            if seen is None or sized.shape != seen.shape or features.learns:  # else it is as at the octave before
+                maps, seen = features(sized, self.layers.keys(), octave), sized
+            octaves.append({name: gram(maps[name]).sum(0) for name in self.layers})
+        return sums | {f"gram_{name}": torch.stack([grams[name] for grams in octaves]) for name in self.layers}
 
     def add(self, style: int, sums: Mapping[str, Tensor], pictures: float) -> None:
         """Take so many pictures, of which `measured` gave these sums, into the averages of a style."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from i2i import Trainer, Turns
+from i2i import Trainer, Turns, UsageError
 
 FIRST = 16
 """Pictures that learned features learn from."""
@@ -19,6 +19,8 @@ class StyleTrainer(Trainer):
 
     def __init__(self, *parts: Any) -> None:
         super().__init__(*parts)
+        if self.model.options.style:
+            raise UsageError("model.style: `fit` learns the style of the folder; leave it out, or translate with it")
         self.first: list[Tensor] = []
 
     def step(self, batch: dict[str, Tensor], turns: Turns) -> Mapping[str, Tensor]:

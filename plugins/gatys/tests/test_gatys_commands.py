@@ -63,7 +63,7 @@ def test_a_picture_in_a_painting_out_without_weights_and_says_which_features(fol
     assert (done.returncode, done.stdout) == (0, "2 of 2 pictures translated into out\n"), done.stderr
     using, features, *_ = done.stderr.splitlines()
     assert using == "gatys: needs no weights"
-    assert features.startswith("features: learned from the style, as no ImageNet weights are here")
+    assert features.startswith("features: learned from the style, without ImageNet weights")
     for name in ("a.jpg", "deep/b.png"):
         photo, painting = Image.open(folder / "photos" / name), Image.open(folder / "out" / name)
         assert (painting.size, painting.format) == (photo.size, photo.format)
@@ -93,7 +93,8 @@ def test_after_a_fit_of_a_folder_no_style_need_be_named(folder: Path) -> None:
     assert refused.returncode == 2
     assert "i2i fit --plugin gatys --src DIR" in line
     assert "--set model.style=" in line
-    done = command("fit", "--plugin", "gatys", "--src", "paintings", "--set", "dataset.size=72", cwd=folder)
+    fit = ("fit", "--plugin", "gatys", "--src", "paintings", "--set", "dataset.size=72")
+    done = command(*fit, cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "features: learned from the style" in done.stdout + done.stderr
     (run,) = (folder / "runs").iterdir()
