@@ -93,7 +93,9 @@ class Console(Listener):
         """What to do with the result."""
         self.view.stop()
         samples = folder.path / "samples"
-        self.said(f"done: {folder.path} (step {run.loop.step})" + (f"; samples in {samples}" if samples.exists() else ""))
+        self.said(
+            f"done: {folder.path} (step {run.loop.step})" + (f"; samples in {samples}" if samples.exists() else "")
+        )
         what = "--count 64" if hasattr(run.loop.model, "sample") else "--src PICTURES"
         self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
 

@@ -89,7 +89,7 @@ class LearnedFeatures(FeatureExtractor):
 
     learns = True
     smallest = 64
-    variation = 6.0
+    variation = 3.0
     remark = "features: learned from the style, without ImageNet weights; for those of the papers: features.use=vgg19"
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from i2i import open_picture, to_tensor
 from i2i.features import FeatureOptions, build_features
@@ -84,3 +85,27 @@ def test_the_style_is_taken_and_the_content_is_still_there(features, style, tmp_
     )
     assert taken <= untouched / 2
     assert kept > 0.4
+
+
+@pytest.mark.parametrize(
+    ("scales", "adds"),
+    [("a photo is painted smaller and enlarged", []), ("the canvas is the photo's size", [{"size": 4000, "steps": 1}])],
+)
+def test_a_photo_of_twelve_megapixels_takes_less_than_four_gibibytes(scales, adds, tmp_path):
+    style = Image.effect_noise((300, 400), 80).convert("RGB")
+    style.save(tmp_path / "style.png")
+    Image.effect_noise((400, 300), 80).resize((4000, 3000)).convert("RGB").save(tmp_path / "photo.jpg")
+    sizes = [{"size": size, "steps": 2} for size in (128, 256, 512, 1024)] + [
+        {"optimizer": "adam", **add} for add in adds
+    ]
+    given = ["model.style=style.png", f"translate.scales={sizes}"]
+    command = [sys.executable, "-m", "i2i", "translate", "--plugin", "gatys", "--src", "photo.jpg", "--dst", "out"]
+    settings = [part for text in given for part in ("--set", text)]
+    started = time.perf_counter()
+    process = subprocess.Popen([*command, *settings], cwd=tmp_path)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    assert Image.open(tmp_path / "out" / "photo.jpg").size == (4000, 3000)
+    gibibytes = usage.ru_maxrss / 2**20
+    print(f"\n4000×3000, {scales}: {gibibytes:.2f} GiB at most, {time.perf_counter() - started:.0f} s")
+    assert gibibytes < 4

@@ -84,7 +84,7 @@ def test_a_fit_tells_how_much_the_style_still_changes(squeezenet: str) -> None:
 def test_a_fit_refuses_a_style_of_its_own(squeezenet: str, tmp_path: Path) -> None:
     i2i.to_image(paintings(1)[0][0]).save(tmp_path / "a.png")
     model = gatys({"use": "squeezenet1_1", "weights": squeezenet}, tmp_path / "a.png")
-    with pytest.raises(i2i.UsageError, match="model.style: `fit` learns the style of the folder; leave it out"):
+    with pytest.raises(i2i.UsageError, match=r"model\.style: `fit` learns the style of the folder; leave it out"):
         StyleTrainer(model, {}, StyleTrainerOptions())
 
 
