@@ -1,6 +1,7 @@
 from .contracts import API_VERSION as API_VERSION
 from .contracts import Dataset as Dataset
 from .contracts import DatasetSpec as DatasetSpec
+from .contracts import FilePath as FilePath
 from .contracts import Geometry as Geometry
 from .contracts import Losses as Losses
 from .contracts import LossSpec as LossSpec

@@ -27,6 +27,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     tensors = _named_tensors(found)
     if not tensors:
         raise I2IError(f"{path}: holds no named tensors, but {_described(found)}")
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise I2IError(f"{path}: {key} holds numbers that are not finite; whatever made the file went wrong")
     prefix = "module."  # what nn.DataParallel puts before every name
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
 

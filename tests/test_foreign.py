@@ -74,6 +74,12 @@ def test_a_file_without_named_tensors_says_what_it_holds(tmp_path):
         read_tensors(tmp_path / "list.pth")
 
 
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    torch.save({**STATE, "conv.scale": torch.tensor([1.0, float("nan")])}, tmp_path / "net.pth")
+    with pytest.raises(I2IError, match=r"net\.pth: conv\.scale holds numbers that are not finite"):
+        read_tensors(tmp_path / "net.pth")
+
+
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 def test_a_missing_file_is_named(tmp_path, name):
     with pytest.raises(I2IError, match=rf"{name}: no such file"):

@@ -7,6 +7,7 @@ from i2i.contracts.request import Request
 from i2i.contracts.specs import (
     API_VERSION,
     DatasetSpec,
+    FilePath,
     LossKind,
     LossSpec,
     ModelSpec,
@@ -22,6 +23,7 @@ __all__ = [
     "API_VERSION",
     "Dataset",
     "DatasetSpec",
+    "FilePath",
     "Geometry",
     "LossKind",
     "LossSpec",

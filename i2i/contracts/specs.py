@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 API_VERSION = 1
 """The newest version of these contracts. Specs grow by defaulted fields only, each growth adds one."""
 
 LossKind = Literal["image", "adversarial", "regulariser"]
+
+
+FilePath = Annotated[str, AfterValidator(lambda name: str(Path(name).expanduser().absolute()))]
+"""A file that an option names: kept as an absolute path, as what was begun here may go on elsewhere."""
 
 
 class Options(BaseModel):

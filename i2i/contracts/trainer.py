@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Trainer:
 
     remarks: Sequence[str] = ()
     """Lines worth telling the user once, before the first step."""
+    loaded: Mapping[str, str] = MappingProxyType({})
+    """Files beside the data that it learns from, by name, with their SHA-256: a resumed run must find the same."""
 
     def __init__(self, model: nn.Module, losses: Losses, options: Options) -> None:
         self.model: Any = model

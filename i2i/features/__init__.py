@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from i2i.contracts import Options
+from i2i.contracts import FilePath, Options
 from i2i.features.published import Published
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class FeatureOptions(Options):
         description="vgg19 and squeezenet1_1 were trained on ImageNet, their weights are fetched once; learned needs "
         "none, its filters are learned from the style; default: vgg19 where its weights are here already",
     )
-    weights: str | None = Field(None, description="file of the network's weights; null: the published one")
+    weights: FilePath | None = Field(None, description="file of the network's weights; null: the published one")
     pooling: Literal["max", "average"] = Field(
         "max", description="of the trained networks: as they were trained, or smoother (Gatys et al. 2016, section 2)"
     )
@@ -47,7 +47,9 @@ class FeatureOptions(Options):
     @model_validator(mode="after")
     def _learned_ones_have_no_file(self) -> FeatureOptions:
         if self.use == "learned" and self.weights is not None:
-            raise ValueError("learned features have no weights to read; name a network with `use`")
+            raise ValueError(
+                "learned features read no file; set `use` too, to the network that it holds: vgg19, squeezenet1_1"
+            )
         return self
 
 

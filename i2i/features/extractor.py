@@ -50,13 +50,16 @@ class FeatureExtractor(nn.Module):
     def prepare(self) -> None:
         """Read the weights, where there are any. Raises `I2IError` where they cannot be had."""
 
-    def refuse_unknown(self, layers: Collection[str]) -> None:
-        """Raise `UsageError` for a layer that there is not."""
+    def refuse_unknown(self, layers: Collection[str], where: str = "layers") -> None:
+        """Raise `UsageError`, which begins with `where`, for a layer that there is not."""
         if unknown := sorted(set(layers) - self.layers.keys()):
-            raise UsageError(f"features: no layer {', '.join(unknown)} (known: {', '.join(self.layers)})")
+            raise UsageError(f"{where}: these features have no {', '.join(unknown)} (known: {', '.join(self.layers)})")
 
-    def learn(self, pictures: Sequence[Tensor]) -> None:
-        """Learn the features from pictures (1, 3, H, W) in [0, 1]; only where it `learns`."""
+    def learn(self, pictures: Sequence[Tensor], scale: float = 1.0) -> None:
+        """Learn the features from pictures (1, 3, H, W) in [0, 1]; only where it `learns`.
+
+        At each octave they are described at `scale` times its size.
+        """
         raise NotImplementedError
 
     def forward(self, pictures: Tensor, layers: Collection[str], octave: int = 0) -> dict[str, Tensor]:

@@ -90,7 +90,7 @@ class LearnedFeatures(FeatureExtractor):
     learns = True
     smallest = 64
     variation = 3.0
-    remark = "features: learned from the style, without ImageNet weights; for those of the papers: features.use=vgg19"
+    remark = "features: learned from the style, without ImageNet weights"
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,11 +107,11 @@ class LearnedFeatures(FeatureExtractor):
             channels = stage.filters
 
     @torch.no_grad()
-    def learn(self, pictures: Sequence[Tensor]) -> None:
+    def learn(self, pictures: Sequence[Tensor], scale: float = 1.0) -> None:
         """Pictures (1, 3, H, W) in [0, 1] of any size, each at all octaves; the same ones give the same filters."""
         chance = torch.Generator().manual_seed(SEED)
         for bank in range(BANKS):
-            sized = [_at_octave(picture, bank).to(self._of(STAGES[0], "filters")) for picture in pictures]
+            sized = [_at_octave(picture, bank, scale).to(self._of(STAGES[0], "filters")) for picture in pictures]
             maps = [_blurred_colours(_opponents(picture)) for picture in sized]
             for stage in STAGES:
                 if bank < stage.banks:
@@ -216,10 +216,10 @@ def _gradients(maps: Tensor) -> Tensor:
     return torch.cat([across, down], dim=1)
 
 
-def _at_octave(picture: Tensor, octave: int) -> Tensor:
-    """(1, 3, H, W), resized so that the root of its area is what the octave stands for, never enlarged."""
+def _at_octave(picture: Tensor, octave: int, scale: float) -> Tensor:
+    """(1, 3, H, W), resized so that the root of its area is `scale` times the octave's size, never enlarged."""
     sides = picture.shape[2:]
-    share = min(1.0, SIZES[0] / 2**octave / (sides[0] * sides[1]) ** 0.5)
+    share = min(1.0, scale * SIZES[0] / 2**octave / (sides[0] * sides[1]) ** 0.5)
     if share < 1:
         size = [max(1, round(side * share)) for side in sides]
         picture = F.interpolate(picture, size, mode="bicubic", antialias=True).clamp(0, 1)

@@ -41,12 +41,24 @@ class Trained(FeatureExtractor):
             instead = "name another file with features.weights, or do without any with features.use=learned"
             path, digest = self.published.fetched(instead), self.published.sha256
         else:
-            path = Path(given).expanduser()
+            path = Path(given)
+            if not path.exists():
+                raise I2IError(f"{path}: no such file; put the weights of {self.options.use} there")
             digest = sha256_of(path)
         for key, tensor in self.read(read_tensors(path), path).items():
             self.register_buffer(key.replace(".", "_"), tensor.float(), persistent=False)
+        self._try(path)
         self.loaded = {path.name: digest}
         self.remark = f"features: {self.options.use} ({path.name})"
+
+    def _try(self, path: Path) -> None:
+        """Raise `I2IError` where the names fit, but not the shapes."""
+        try:
+            with torch.no_grad():
+                self(torch.zeros(1, 3, self.smallest, self.smallest), self.layers.keys())
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            raise I2IError(f"{path}: its tensors are not of the shapes of {self.options.use}: {reason}") from error
 
     def read(self, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
         """Our name → tensor of all that the network needs. Raises `I2IError` where the file lacks it."""

@@ -156,6 +156,8 @@ class Translator:
             raise UsageError(f"a picture tensor is (3, H, W), found {tuple(picture.shape)}")
         if picture.dtype != torch.uint8 and not picture.is_floating_point():
             raise UsageError(f"a picture tensor is uint8 or float in [0, 1], found {picture.dtype}")
+        if picture.is_floating_point() and not picture.isfinite().all():
+            raise UsageError("a picture tensor is float in [0, 1], found numbers that are not finite")
         return picture
 
     def _size_on_device(self, read: Read[Any]) -> tuple[int, int] | None:
@@ -171,7 +173,8 @@ class Translator:
         if onlooker is not None:
             request = _watched(request, onlooker, group, self.geometry)
         pictures = [_in_unit_range(read.picture.to(self.runtime.device)) for read in group if read.picture is not None]
-        with torch.no_grad(), self.runtime.autocast(), memory_explained("lower --batch, or translate smaller pictures"):
+        advice = "lower --batch, or translate smaller pictures"
+        with torch.inference_mode(False), torch.no_grad(), self.runtime.autocast(), memory_explained(advice):
             outputs = apply(lambda images: self.model.translate(images, request), pictures, self.geometry)
         for read, output in zip(group, outputs, strict=True):
             yield Translated(read.index, read.item, output.cpu())

@@ -17,7 +17,9 @@ from i2i.plugins import Catalog, Entry
 class RunOptions(Options):
     """How long, how large, on what: the part of a recipe that the loop itself reads."""
 
-    steps: int | None = Field(10_000, ge=1, description="optimizer steps in all; null: one pass over the data")
+    steps: int | None = Field(
+        10_000, ge=1, description="optimizer steps in all; null: one pass over the data, the last batch filled up"
+    )
     batch: int = Field(1, ge=1, description="pictures per optimizer step, over all micro-batches and ranks")
     accumulate: int = Field(1, ge=1, description="micro-batches that a batch is computed in, to save memory")
     seed: int = Field(0, ge=0, lt=2**63, description="of all chance: initial weights, order, augmentation, noise")

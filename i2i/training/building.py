@@ -69,9 +69,9 @@ def prepare(model: Any) -> None:
         model.prepare()
 
 
-def loaded_by(model: nn.Module) -> dict[str, str]:
-    """The files that a prepared model loaded and no weights file holds: name → SHA-256."""
-    loaded: Mapping[str, str] = getattr(model, "loaded", {})
+def loaded_by(part: nn.Module | Trainer) -> dict[str, str]:
+    """The files that a prepared model, or a trainer, loaded and no weights file holds: name → SHA-256."""
+    loaded: Mapping[str, str] = getattr(part, "loaded", {})
     return dict(loaded)
 
 
@@ -81,9 +81,9 @@ def remarks_of(part: nn.Module | Trainer) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def refuse_other_files(model: nn.Module, made_with: Mapping[str, str], source: str) -> None:
-    """Raise `I2IError` where the model loaded other files than those that the weights at `source` were made with."""
-    here = loaded_by(model)
+def refuse_other_files(part: nn.Module | Trainer, made_with: Mapping[str, str], source: str) -> None:
+    """Raise `I2IError` where a model or trainer loaded other files than those that `source` was made with."""
+    here = loaded_by(part)
     other = [
         f"{name} (then {_short(made_with.get(name))}, here {_short(here.get(name))})"
         for name in sorted({*made_with, *here})

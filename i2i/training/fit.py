@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from i2i.contracts import API_VERSION, Dataset, Geometry, Weights
+from i2i.contracts import API_VERSION, Dataset, Geometry, Options, Weights
 from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
@@ -209,7 +209,7 @@ class Fit:
             except I2IError:
                 preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
         self._note_all(preview)
-        _check_size(preview.tensors, self.loop.model)
+        _check_size(preview.tensors, self.loop.model, self.recipe.dataset.options)
         self.preview = preview.tensors
 
     def open_watch(self) -> None:
@@ -263,6 +263,7 @@ class Fit:
         state = {
             "loop": self.loop.state_dict(),
             "watch": self.watch and self.watch.state_dict(),
+            "loaded": loaded_by(self.loop.trainer),
             "environment": {**self.runtime.describe(), "data": data},
         }
         save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, self.recipe.run.keep)
@@ -275,7 +276,8 @@ def plain(description: Mapping[str, object]) -> dict[str, Any]:
     return described
 
 
-def _check_size(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
+def _check_size(tensors: Mapping[str, Tensor], model: nn.Module, dataset: Options) -> None:
+    key_of_size = "size" if "size" in type(dataset).model_fields else "crop"
     geometry: Any = getattr(model, "geometry", Geometry())
     for key, pictures in tensors.items():
         if pictures.dim() != 4:
@@ -290,10 +292,12 @@ def _check_size(tensors: Mapping[str, Tensor], model: nn.Module) -> None:
                 ]
             )
         if geometry.scale == 1 and geometry.padded(height, width) != (height, width):
+            wanted = f"multiples of {geometry.multiple_of} from " if geometry.multiple_of > 1 else ""
+            wanted += f"{geometry.min_size} up"
             raise RecipeError(
                 [
-                    f"dataset: gives {key} of {width}×{height} pixels; this model learns from multiples of "
-                    f"{geometry.multiple_of} from {geometry.min_size} up: set dataset.crop"
+                    f"dataset: gives {key} of {width}×{height} pixels; this model learns from {wanted}: "
+                    f"set dataset.{key_of_size}"
                 ]
             )
 

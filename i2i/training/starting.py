@@ -66,6 +66,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     fit = _assemble(catalog, recipe, listener)
     refuse_other_files(fit.loop.model, read_header(checkpoint / WEIGHTS).get("loaded", {}), str(checkpoint))
     state: Any = load_checkpoint(checkpoint)
+    refuse_other_files(fit.loop.trainer, state.get("loaded", {}), str(checkpoint))
     try:
         fit.loop.load_state_dict(state["loop"])
     except (RuntimeError, KeyError, ValueError) as error:

@@ -174,7 +174,7 @@ def test_average_pooling_gives_other_maps_beyond_the_first_pool(vgg_file, networ
 
 
 def test_an_unknown_layer_is_refused(networks):
-    with pytest.raises(UsageError, match=r"no layer conv9_9 \(known: conv1_1, conv1_2"):
+    with pytest.raises(UsageError, match=r"layers: these features have no conv9_9 \(known: conv1_1, conv1_2"):
         networks["vgg19"](torch.rand(1, 3, 32, 32), ["conv9_9"])
 
 
@@ -187,13 +187,24 @@ def test_a_file_of_another_network_is_refused(vgg_file, squeezenet_file):
         extractor("squeezenet1_1", vgg_file)
 
 
+def test_a_file_of_other_shapes_is_refused(vgg_file, tmp_path):
+    tensors = torch.load(vgg_file, weights_only=True)
+    tensors["features.0.weight"] = torch.zeros(7, 3, 3, 3)
+    torch.save(tensors, tmp_path / "odd.pth")
+    with pytest.raises(I2IError, match=r"odd\.pth: its tensors are not of the shapes of vgg19: "):
+        extractor("vgg19", tmp_path / "odd.pth")
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(I2IError, match=r"none\.pth: cannot be read: No such file"):
+    with pytest.raises(I2IError, match=r"none\.pth: no such file; put the weights of vgg19 there"):
         extractor("vgg19", tmp_path / "none.pth")
 
 
 def test_learned_features_take_no_file():
-    with pytest.raises(ValueError, match="learned features have no weights to read"):
+    with pytest.raises(
+        ValueError,
+        match="learned features read no file; set `use` too, to the network that it holds: vgg19, squeezenet1_1",
+    ):
         FeatureOptions(use="learned", weights="vgg.pth")
 
 

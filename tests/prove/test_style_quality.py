@@ -98,7 +98,7 @@ def test_a_photo_of_twelve_megapixels_takes_less_than_four_gibibytes(scales, add
     sizes = [{"size": size, "steps": 2} for size in (128, 256, 512, 1024)] + [
         {"optimizer": "adam", **add} for add in adds
     ]
-    given = ["model.style=style.png", f"translate.scales={sizes}"]
+    given = ["model.style=style.png", f"translate.scales={sizes}", *(["translate.tile=512"] if adds else [])]
     command = [sys.executable, "-m", "i2i", "translate", "--plugin", "gatys", "--src", "photo.jpg", "--dst", "out"]
     settings = [part for text in given for part in ("--set", text)]
     started = time.perf_counter()

@@ -9,12 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from i2i import FeatureOptions, ModelSpec, Options, TrainerSpec, hookimpl
+from i2i import FeatureOptions, FilePath, ModelSpec, Options, TrainerSpec, hookimpl
 
 GATYS = "Gatys et al., Image Style Transfer Using Convolutional Neural Networks, 2016"
 JOHNSON = "Johnson et al., Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016"
 
-Pictures = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+Pictures = Annotated[tuple[FilePath, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 """One file or several."""
 Weight = Annotated[float, Field(ge=0)]
 
@@ -26,7 +26,12 @@ class StyleOptions(Options):
     style_weights: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="how much each style picture counts beside the others; empty: all the same"
     )
-    style_scale: float = Field(1.0, gt=0, le=8, description="size of the style's strokes: 2 makes them twice as large")
+    style_scale: float = Field(
+        1.0,
+        gt=0,
+        le=8,
+        description="size of the style's strokes: 2 makes them twice as large, up to their own size in the file",
+    )
     features: FeatureOptions = Field(default_factory=FeatureOptions, description="what describes style and content")
     style_layers: dict[str, Weight] | None = Field(
         None, description="layers whose Gram matrices are the style, with weights; null: as suits the features"
@@ -87,7 +92,11 @@ class TranslateOptions(Options):
     masks: Pictures = Field(
         (), description="one for each style picture, white where it goes; stretched over each photo; empty: mixed"
     )
-    tile: int = Field(1024, ge=64, description="a canvas with a longer side is computed in squares of so many pixels")
+    tile: int = Field(
+        768,
+        ge=64,
+        description="a canvas of 1.5 times as many pixels a side, or more, is computed in squares of so many",
+    )
 
     @model_validator(mode="after")
     def _coarse_to_fine(self) -> TranslateOptions:

@@ -72,12 +72,12 @@ class CanvasTrainer(Trainer):
         )
 
     def step(self, batch: dict[str, Tensor], turns: Turns) -> Mapping[str, Tensor]:
-        """One iteration on every canvas."""
+        """One iteration on every canvas; tells of the canvases as it finds them."""
         scalars: dict[str, Tensor] = {}
         for name, canvas in self.canvases.items():
+            found = self.objectives[name].at(canvas)
             with turns(name) as turn:
                 turn.minimise(partial(self._loss, name))
-            found = self.objectives[name].at(canvas)
             for part, value in {"loss": found.loss, **found.parts}.items():
                 scalars[part] = scalars.get(part, 0) + value / len(self.canvases)
         return scalars

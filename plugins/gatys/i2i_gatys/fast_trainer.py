@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch.optim import Adam
 
 from i2i import Trainer, Turns, UsageError, build_features
 from i2i_gatys.objective import FLAT, gram_distances, total_variation
-from i2i_gatys.style import Style, gram, layers_of, nearest_octave, shares_of
+from i2i_gatys.style import Style, gram, layers_of, nearest_octave, remarks_on, shares_of
 
 CONTENT_LAYERS: Mapping[str, Mapping[str, float]] = {"vgg19": {"conv2_2": 0.1}, "squeezenet1_1": {"fire3": 0.1}}
 """Early layers of the trained networks (the paper: relu2_2), which say what is where: with conv4_2 of Gatys et al. a
@@ -38,7 +40,8 @@ class FastStyleTrainer(Trainer):
         self.style = Style(self.features, self.style_layers, len(options.style), options.style_scale)
         self.style.read(options.style, self.features)
         self.shares = shares_of(options.style_weights, len(options.style))
-        self.remarks = (self.features.remark,)
+        self.remarks = remarks_on(self.features, "trainer")
+        self.loaded = {**self.features.loaded, **{Path(name).name: _sha256(name) for name in options.style}}
 
     def optimizers(self) -> Mapping[str, Adam]:
         """One Adam (section 4.1). What the network is compared with goes where the network is."""
@@ -114,3 +117,7 @@ def content_distances(maps: Tensor, wanted: Tensor) -> Tensor:
     variance = (wanted - wanted.mean((2, 3), keepdim=True)).square().sum((1, 2, 3))
     unit = torch.maximum(variance, PLAIN * energy).clamp_min(FLAT * wanted[0].numel())
     return (maps - wanted).square().sum((1, 2, 3)) / unit
+
+
+def _sha256(name: str) -> str:
+    return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()

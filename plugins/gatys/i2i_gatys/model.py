@@ -14,7 +14,7 @@ from i2i_gatys import ModelOptions, TranslateOptions
 from i2i_gatys.canvas import CanvasTrainer, planned
 from i2i_gatys.colour import luma, palette, repainted, with_luma_of
 from i2i_gatys.objective import Goal, Objective
-from i2i_gatys.style import Style, layers_of, nearest_octave, read_picture, resized, shares_of
+from i2i_gatys.style import Style, layers_of, nearest_octave, read_picture, remarks_on, resized, shares_of
 
 
 class Gatys(nn.Module):
@@ -35,7 +35,7 @@ class Gatys(nn.Module):
     def prepare(self) -> None:
         """Read the features' weights, and the style pictures where the style is not known yet."""
         self.features.prepare()
-        self.loaded, self.remarks = self.features.loaded, (self.features.remark,)
+        self.loaded, self.remarks = dict(self.features.loaded), remarks_on(self.features, "model")
         if self.options.style and not self.style.is_known:
             self.style.read(self.options.style, self.features)
 

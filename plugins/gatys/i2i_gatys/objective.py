@@ -35,7 +35,7 @@ class Goal:
     masks: Tensor | None = None
     """(regions, H, W) in [0, 1]; None: the one region is the whole canvas."""
     octave: int = 0
-    tile: int = 1024
+    tile: int = 768
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,5 @@ def total_variation(pictures: Tensor) -> Tensor:
 def _summed_variance(parts: list[Tensor]) -> Tensor:
     """Parts (1, C, h, w) of one map → 0-dim: squared deviations from each channel's mean, summed over all."""
     places = sum(part.shape[2] * part.shape[3] for part in parts)
-    total, squares = (sum(part.pow(power).sum((0, 2, 3)) for part in parts) for power in (1, 2))
-    assert isinstance(total, Tensor)
-    assert isinstance(squares, Tensor)
-    return (squares - total.square() / places).sum().clamp_min(FLAT * places * len(total))
+    mean = torch.stack([part.sum((0, 2, 3)) for part in parts]).sum(0)[:, None, None] / places
+    return torch.stack([(part - mean).square().sum() for part in parts]).sum().clamp_min(FLAT * places * len(mean))

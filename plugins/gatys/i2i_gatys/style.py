@@ -66,7 +66,7 @@ class Style(nn.Module):
         pictures = [_style_picture(name) for name in files]
         with torch.no_grad():
             if features.learns:
-                features.learn(pictures)
+                features.learn(pictures, self.scale)
             for number, picture in enumerate(pictures):
                 self.add(number, self.measured(features, picture), 1)
 
@@ -109,12 +109,21 @@ class Style(nn.Module):
 def layers_of(options: StyleOptions, features: FeatureExtractor) -> tuple[dict[str, float], dict[str, float]]:
     """Style layers and content layers with their weights: the chosen ones, else those that suit the features.
 
-    Raises `UsageError` for a layer that there is not.
+    Raises `UsageError` for a layer that there is not, and where there is none.
     """
     style = features.style_layers if options.style_layers is None else options.style_layers
     content = features.content_layers if options.content_layers is None else options.content_layers
-    features.refuse_unknown([*style, *content])
+    features.refuse_unknown(style, "style_layers")
+    features.refuse_unknown(content, "content_layers")
+    if not style and not content:
+        raise UsageError("style_layers, content_layers: both are empty; name a layer of one of them")
     return dict(style), dict(content)
+
+
+def remarks_on(features: FeatureExtractor, section: str) -> tuple[str]:
+    """Which features they are, and where they were learned the way to others."""
+    others = f"; with them, as in the papers: --set {section}.features.use=vgg19" if features.learns else ""
+    return (features.remark + others,)
 
 
 def shares_of(weights: Sequence[float], styles: int) -> Tensor:
@@ -143,9 +152,9 @@ def gram(maps: Tensor) -> Tensor:
 
 
 def shrunk(pictures: Tensor, side: float) -> Tensor:
-    """(B, 3, H, W) with as many pixels as a square of this side; never enlarged."""
+    """(B, 3, H, W) with as many pixels as a square of this side; never enlarged, no side below what a style needs."""
     height, width = pictures.shape[-2:]
-    factor = side / (height * width) ** 0.5
+    factor = max(side / (height * width) ** 0.5, SMALLEST / min(height, width))
     return resized(pictures, round(height * factor), round(width * factor)) if factor < 1 else pictures
 
 

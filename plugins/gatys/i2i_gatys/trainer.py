@@ -25,28 +25,30 @@ class StyleTrainer(Trainer):
 
     def step(self, batch: dict[str, Tensor], turns: Turns) -> Mapping[str, Tensor]:
         """`picture`: (B, 3, size, size) in [0, 1]. Tells by what share of themselves the Gram matrices changed."""
-        style, before = self.model.style, self.model.style.all_grams()
+        style, pictures = self.model.style, batch["picture"]
+        before = style.all_grams()
         with torch.no_grad():
-            if self._learns_from(batch["picture"]):
-                self.model.features.learn(self.first)
+            known = len(self.first)
+            kept = self._keep(pictures)
+            if kept and known.bit_length() < len(self.first).bit_length():  # as often as they have doubled in number
+                self.model.features.learn(self.first, style.scale)
                 style.forget()
-                for picture in self.first:
-                    self._add(picture, turns)
-            else:
-                self._add(batch["picture"], turns)
+                pictures = torch.cat([*self.first, pictures[kept:]])
+            for part in pictures.split(len(batch["picture"])):
+                self._add(part, turns)
         after = style.all_grams()
         return {"pictures": style.pictures.sum(), "change": (after - before).norm() / after.norm().clamp_min(1e-12)}
 
-    def _learns_from(self, pictures: Tensor) -> bool:
-        """Whether the features are to be learned anew: as often as the first pictures have doubled in number.
+    def _keep(self, pictures: Tensor) -> int:
+        """Keep of the first pictures those that learned features are to learn from; says how many of this batch.
 
-        Between two doublings pictures are only kept, and described by the features that there are.
+        None where the run began with a style that was learned before (`--init`): its features stay as they are.
         """
-        if not self.model.features.learns or len(self.first) == FIRST:
-            return False
-        before = len(self.first)
-        self.first += pictures[: FIRST - before].split(1)
-        return before == 0 or before.bit_length() < len(self.first).bit_length()
+        if not self.model.features.learns or (not self.first and self.model.style.is_known):
+            return 0
+        kept = pictures[: FIRST - len(self.first)]
+        self.first += kept.split(1) if len(kept) else ()
+        return len(kept)
 
     def _add(self, pictures: Tensor, turns: Turns) -> None:
         style = self.model.style

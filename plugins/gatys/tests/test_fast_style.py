@@ -197,7 +197,7 @@ def test_without_a_style_it_says_how_to_give_one() -> None:
 
 
 def test_layers_that_there_are_not_are_refused(squeezenet: str, tmp_path: Path) -> None:
-    with pytest.raises(i2i.UsageError, match="features: no layer fire1 "):
+    with pytest.raises(i2i.UsageError, match="content_layers: these features have no fire1 "):
         trainer(squeezenet, tmp_path, content_layers={"fire1": 1})
 
 
@@ -321,3 +321,9 @@ def test_a_fitted_network_paints(squeezenet: str, tmp_path: Path, catalog: i2i.C
     painted = translator.translate(torch.rand(3, 21, 13))
     assert painted.shape == (3, 21, 13)
     assert (tmp_path / "run" / "samples" / "step-0000002.png").is_file()
+
+    style_file(tmp_path, seed=5)  # another picture under the same name
+    with pytest.raises(i2i.I2IError, match=r"not made with what is loaded here: style\.png \(then SHA-256 "):
+        i2i.resume(catalog, tmp_path / "run", 3)
+    style_file(tmp_path)
+    i2i.resume(catalog, tmp_path / "run", 3).run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,7 +64,10 @@ def test_a_picture_in_a_painting_out_without_weights_and_says_which_features(fol
     assert (done.returncode, done.stdout) == (0, "2 of 2 pictures translated into out\n"), done.stderr
     using, features, *_ = done.stderr.splitlines()
     assert using == "gatys: needs no weights"
-    assert features.startswith("features: learned from the style, without ImageNet weights")
+    assert features == (
+        "features: learned from the style, without ImageNet weights; with them, as in the papers: "
+        "--set model.features.use=vgg19"
+    )
     for name in ("a.jpg", "deep/b.png"):
         photo, painting = Image.open(folder / "photos" / name), Image.open(folder / "out" / name)
         assert (painting.size, painting.format) == (photo.size, photo.format)
@@ -111,7 +115,7 @@ def test_a_file_that_can_be_no_style_is_refused_in_one_line(folder: Path, load: 
         ("dot.png", "dot.png: 1×1 pixels; a style picture has 32 or more on each side"),
         ("text.jpg", "text.jpg: not a picture"),
         ("none.jpg", "none.jpg: "),
-        ("paintings", "is learned by `i2i fit --plugin gatys --src paintings`"),
+        ("paintings", f"is learned by `i2i fit --plugin gatys --src {folder / 'paintings'}`"),
     ):
         with pytest.raises(i2i.I2IError) as caught:
             load(f"model.style={style}")
@@ -147,6 +151,44 @@ def test_noise_is_the_same_for_the_same_seed(folder: Path, load: Load) -> None:
     one, same, other = (translator.translate(photo, seed=seed) for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.allclose(one, other, atol=0.05)
+
+
+def test_a_translator_can_be_copied_to_another_process(load: Load) -> None:
+    translator, photo = load("model.style=style.png"), torch.rand(3, 72, 96)
+    copy = pickle.loads(pickle.dumps(translator))
+    with torch.inference_mode():
+        assert torch.equal(copy.translate(photo), translator.translate(photo))
+
+
+def test_a_picture_that_is_no_picture_is_refused(load: Load) -> None:
+    with pytest.raises(i2i.UsageError, match="found numbers that are not finite"):
+        load("model.style=style.png").translate(torch.full((3, 72, 96), float("nan")))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("model.features.weights=net.pth", "learned features read no file; set `use` too"),
+        ("model.features.weigths=net.pth", "model.features.weigths: unknown key; did you mean 'weights'?"),
+        ("model.style_layers={nowhere: 1}", "style_layers: these features have no nowhere (known: colours"),
+        ("model.content_layers={conv4_2: 1}", "content_layers: these features have no conv4_2"),
+        ("model={style_layers: {}, content_layers: {}}", "style_layers, content_layers: both are empty"),
+        ("translate.scales=[{size: 64, step: 5}]", "translate.scales.0.step: unknown key; did you mean 'steps'?"),
+        ("translate.scales=[{size: 16, steps: 5}]", "translate.scales.0.size: should be greater than or equal to 32"),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_would_work(load: Load, wrong: str, said: str) -> None:
+    with pytest.raises(i2i.I2IError) as caught:
+        load("model.style=style.png", "translate.scales=[{size: 64, steps: 1}]", wrong)
+    assert said in str(caught.value)
+    assert "at least 1 item" not in str(caught.value)
+
+
+def test_a_style_of_any_shape_and_scale_is_taken(folder: Path, load: Load) -> None:
+    Image.effect_noise((900, 32), 80).convert("RGB").save(folder / "long.png")
+    photo = torch.rand(3, 72, 96)
+    assert load("model.style=long.png").translate(photo).isfinite().all()
+    assert load("model.style=style.png", "model.style_scale=0.05").translate(photo).isfinite().all()
 
 
 def test_options_that_contradict_each_other_are_refused_before_anything_is_read(load: Load) -> None:

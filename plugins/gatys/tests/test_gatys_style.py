@@ -71,6 +71,27 @@ def test_the_first_pictures_are_kept_for_a_resume_and_no_more_of_them_than_that(
     assert all(torch.equal(one, same) for one, same in zip(other.first, trainer.first, strict=True))
 
 
+@pytest.mark.parametrize("batch", [10, 20])
+def test_every_picture_of_a_batch_counts(batch: int) -> None:
+    pictures = paintings(5, side=32) * 4
+    trainer = fitted(gatys({"use": "learned"}), pictures, batch)
+    assert trainer.model.style.pictures.tolist() == [20.0]
+    mean = torch.cat(pictures).mean((0, 2, 3))
+    torch.testing.assert_close(trainer.model.style.mean[0], mean)
+
+
+def test_a_style_that_was_learned_before_is_added_to() -> None:
+    pictures = paintings(4)
+    before = fitted(gatys({"use": "learned"}), pictures[:2])
+    after = gatys({"use": "learned"})
+    after.load_state_dict(before.model.state_dict())
+    fitted(after, pictures[2:])
+    assert after.style.pictures.tolist() == [4.0]
+    for key, filters in before.model.features.state_dict().items():
+        assert torch.equal(after.features.state_dict()[key], filters)
+    torch.testing.assert_close(after.style.mean[0], torch.cat(pictures).mean((0, 2, 3)))
+
+
 def test_a_fit_tells_how_much_the_style_still_changes(squeezenet: str) -> None:
     heard: list[dict[str, float]] = []
     trainer = StyleTrainer(gatys({"use": "squeezenet1_1", "weights": squeezenet}), {}, StyleTrainerOptions())
