@@ -76,7 +76,7 @@ class TranslateOptions(Options):
         None, ge=0, description="weight of the total variation, which smooths grain; null: as suits the features"
     )
     scales: tuple[Scale, ...] = Field(
-        tuple(Scale(size=size, steps=steps) for size, steps in ((128, 100), (256, 60), (512, 40), (1024, 25))),
+        (Scale(size=512, steps=200),),
         min_length=1,
         description="sizes of the canvas, coarse to fine; a photo larger than the last is painted there and enlarged",
     )
