@@ -250,7 +250,9 @@ def _directions(patches: Tensor, stage: Stage, chance: torch.Generator) -> tuple
 
 def _whitening(centred: Tensor, smoothing: float) -> Tensor:
     """(N, D) → (D, up to 256): principal components, each over the root of its smoothed variance."""
-    variances, components = torch.linalg.eigh(centred.T @ centred / len(centred))
+    variances, components = (
+        found.to(centred) for found in torch.linalg.eigh((centred.T @ centred / len(centred)).cpu())
+    )  # on the CPU, as not every device has it
     variances, components = variances.flip(0)[:DIRECTIONS].clamp(min=0), components.flip(1)[:, :DIRECTIONS]
     return components / (variances + smoothing * variances.mean() + FAINT).sqrt()
 

@@ -61,7 +61,7 @@ def with_luma_of(picture: Tensor, light: Tensor) -> Tensor:
 
 def _roots(covariance: Tensor) -> tuple[Tensor, Tensor]:
     """The symmetric square root of a (3, 3) covariance, and its inverse where there is any colour."""
-    variances, directions = torch.linalg.eigh(covariance.double())
+    variances, directions = torch.linalg.eigh(covariance.cpu().double())  # not every device has either
     deviations = variances.clamp_min(0).sqrt()
     inverse = torch.where(variances > FLAT, 1 / deviations.clamp_min(FLAT**0.5), 0)
     root = directions * deviations @ directions.T

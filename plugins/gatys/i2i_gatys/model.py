@@ -131,9 +131,9 @@ def _finished(canvas: Tensor, photo: Tensor, options: TranslateOptions) -> Tenso
 def _part(request: Request, scale: int, done: int, total: int, steps: int) -> Request:
     """The request as one scale of several sees it: its progress is a part of the whole."""
 
-    def report(fraction: float, **scalars: float) -> None:
+    def report(fraction: float, loss: float, **parts: float) -> None:
         iteration = done + round(fraction * steps)
-        request.report(iteration / total, scale=scale, iteration=iteration, **scalars)
+        request.report(iteration / total, scale=scale, iteration=iteration, loss=loss)
 
     def show(iteration: int, pictures: Tensor) -> None:
         request.show(done + iteration, pictures)
