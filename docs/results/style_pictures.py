@@ -1,6 +1,6 @@
 """Draws a landscape and two paintings, so that results can be shown that anybody may redistribute.
 
-How `styles.png` was made, with a VGG-19 from a file in the last column:
+How `styles.jpg` was made, with a VGG-19 from a file in the last column:
 
     python docs/results/style_pictures.py styles && cd styles
     for name in swirls mosaic; do
@@ -9,7 +9,7 @@ How `styles.png` was made, with a VGG-19 from a file in the last column:
         i2i translate --plugin gatys --set model.style=style/$name.png --src photo/$name.png --dst vgg19 \\
             --set "model.features={use: vgg19, weights: vgg19-16x-distilled.pth}"
     done
-    i2i data sheet photo style learned vgg19 --out styles.png
+    i2i data sheet photo style learned vgg19 --out styles.jpg
 """
 
 from __future__ import annotations
