@@ -84,7 +84,7 @@ class VGG19Features(Trained):
         self.layers = _vgg_layers()
         # section 2: style of five layers, each with weight 1/5; content of conv4_2
         self.style_layers = dict.fromkeys(("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"), 0.2)
-        self.content_layers = {"conv4_2": 0.01}
+        self.content_layers = {"conv4_2": 0.03}
         self.is_distilled = False
 
     def read(self, tensors: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
