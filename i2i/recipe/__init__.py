@@ -9,7 +9,8 @@ from typing import Any
 
 from i2i.errors import UsageError
 from i2i.plugins import Catalog
-from i2i.recipe.draft import Draft, validate_options
+from i2i.recipe.draft import Draft
+from i2i.recipe.mistakes import validate_options
 from i2i.recipe.reading import key_and_value, read, sections
 from i2i.recipe.values import LossPart, Part, Recipe, RunOptions
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from i2i.contracts import Options, Role
 from i2i.errors import RecipeError, UsageError
 from i2i.plugins import Catalog, Entry, suggestion
+from i2i.recipe.mistakes import Keys, OptionsT, mistake, told
 from i2i.recipe.reading import key_and_value, read, sections
 from i2i.recipe.values import LossPart, Part, Recipe, RunOptions, folder_missing
 
@@ -25,8 +26,6 @@ MISPLACED: Mapping[str, str] = MappingProxyType(
         "weights": "only a recipe inside a package ships weights",
     }
 )
-Keys = tuple[str, ...]
-OptionsT = TypeVar("OptionsT", bound=Options)
 
 
 @dataclass
@@ -194,8 +193,8 @@ class Draft:
         try:
             return options.model_validate(dict(data))
         except ValidationError as error:
-            for item in _told(error):
-                keys, text = _mistake(options, item)
+            for item in told(error):
+                keys, text = mistake(options, item)
                 flag = self._folder_flag((*at, *keys)) if item["type"] == "missing" else None
                 if flag is not None:
                     self.problems.append(folder_missing(keys[0], flag))
@@ -266,15 +265,6 @@ class Draft:
             self.problem(("dataset", "use"), text)
 
 
-def validate_options(options: type[OptionsT], data: Mapping[str, Any], where: str) -> OptionsT:
-    """Options from plain data; raises `RecipeError`, each line beginning with `where`."""
-    try:
-        return options.model_validate(dict(data))
-    except ValidationError as error:
-        mistakes = (_mistake(options, item) for item in _told(error))
-        raise RecipeError([f"{where}{'.'.join(keys)}: {text}" for keys, text in mistakes]) from error
-
-
 def _leaves(at: Keys, value: Any) -> Iterator[tuple[Keys, Any]]:
     """Every value at the ends of a mapping, with its keys from the root."""
     if not isinstance(value, Mapping) or not value:
@@ -282,44 +272,3 @@ def _leaves(at: Keys, value: Any) -> Iterator[tuple[Keys, Any]]:
         return
     for key, inside in value.items():
         yield from _leaves((*at, str(key)), inside)
-
-
-def _told(error: ValidationError) -> list[Any]:
-    """All mistakes but those that another one inside made, as a list is too short without its wrong part."""
-    items: list[Any] = list(error.errors())
-    places = [item["loc"] for item in items]
-    return [
-        item
-        for item, at in zip(items, places, strict=True)
-        if not any(len(at) < len(deeper) and deeper[: len(at)] == at for deeper in places)
-    ]
-
-
-def _class_at(options: type[Options], keys: Keys) -> type[BaseModel]:
-    """The class of the options inside others that these keys lead to."""
-    found: type[BaseModel] = options
-    for key in keys:
-        if key in found.model_fields:
-            found = next(_models_in(found.model_fields[key].annotation), found)
-    return found
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Classes of options in a type such as `tuple[Scale, ...] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models_in(part)
-
-
-def _mistake(options: type[Options], item: Any) -> tuple[Keys, str]:
-    """One of pydantic's errors as (keys, what is wrong)."""
-    keys = tuple(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return keys, f"unknown key{suggestion(keys[-1], _class_at(options, keys[:-1]).model_fields)}"
-    if item["type"] == "missing":
-        return keys, "not given; it has no default"
-    if item["type"] == "value_error":
-        return keys, str(item["ctx"]["error"])
-    message = item["msg"][:1].lower() + item["msg"][1:]
-    return keys, f"{message.removeprefix('input ')}, found {item['input']!r}"
