@@ -15,7 +15,7 @@ import pytest
 
 from i2i import Catalog, discover
 
-ETCHER = Path(__file__).parent / "plugins" / "etcher"
+PLUGINS = Path(__file__).parent / "plugins"
 
 
 @pytest.fixture(scope="session")
@@ -43,14 +43,26 @@ def run_i2i(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subproces
 
 
 @pytest.fixture
-def etcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+def plugin_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Catalog]]:
+    """`plugin_alone("etcher")`: a catalog of that one of `tests/plugins` and of the core, forgotten afterwards."""
+    packages = []
+
+    def alone(name: str) -> Catalog:
+        packages.append(f"i2i_{name}")
+        monkeypatch.syspath_prepend(str(PLUGINS / name))
+        catalog = discover([EntryPoint(name, f"i2i_{name}", "i2i")])
+        assert not catalog.broken
+        return catalog
+
+    yield alone
+    for module in [module for module in sys.modules if module.partition(".")[0] in packages]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def etcher(plugin_alone: Callable[[str], Catalog]) -> Catalog:
     """The etcher alone: it optimises each picture, needs no weights where a plate is given, and fits by adding up."""
-    monkeypatch.syspath_prepend(str(ETCHER))
-    catalog = discover([EntryPoint("etcher", "i2i_etcher", "i2i")])
-    assert not catalog.broken
-    yield catalog
-    for name in [name for name in sys.modules if name.startswith("i2i_etcher")]:
-        del sys.modules[name]
+    return plugin_alone("etcher")
 
 
 def _install_plugin(folder: Path, site: Path) -> None:

@@ -61,6 +61,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     i2i translate --plugin cyclegan-light --src photos/ --dst out/
     i2i translate --run my-run --direction target-to-source --src paintings/ --dst photos-again/
     i2i translate --weights monet.safetensors --src a.jpg --src b.png --dst out/
+    i2i translate --plugin gatys --set model.style=starry.jpg --src photos/ --dst painted/
     i2i translate --plugin dcgan --count 64 --seed 7 --grid --dst faces/
     i2i translate --plugin dcgan --count 8 --interpolate 50 --dst walk/
     """

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from i2i.contracts import Weights
 from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.inference.importing import import_weights
 from i2i.inference.translator import load
-from i2i.plugins import Catalog, discover
+from i2i.plugins import Catalog
 
 TINT = Path(__file__).parents[1] / "plugins" / "tint"
 GAIN = torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.25, 0.0], [0.0, 0.0, 1.0]])
@@ -24,14 +22,9 @@ OFFSET = torch.tensor([0.1, 0.2, 0.0])
 
 
 @pytest.fixture
-def tint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Catalog]:
+def tint(plugin_alone: Callable[[str], Catalog]) -> Catalog:
     """Three models that read what others published and one that does not, alone."""
-    monkeypatch.syspath_prepend(str(TINT))
-    catalog = discover([EntryPoint("tint", "i2i_tint", "i2i")])
-    assert not catalog.broken
-    yield catalog
-    for name in [name for name in sys.modules if name.startswith("i2i_tint")]:
-        del sys.modules[name]
+    return plugin_alone("tint")
 
 
 def glaze(number: int = 0) -> dict[str, Tensor]:

@@ -120,4 +120,4 @@ def content_distances(maps: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _sha256(name: str) -> str:
-    return hashlib.sha256(Path(name).expanduser().read_bytes()).hexdigest()
+    return hashlib.sha256(Path(name).read_bytes()).hexdigest()

@@ -134,7 +134,7 @@ def shares_of(weights: Sequence[float], styles: int) -> Tensor:
 
 def read_picture(name: str) -> Tensor:
     """(1, 3, H, W) in [0, 1] out of a file. Raises `BrokenPicture`."""
-    return to_tensor(open_picture(Path(name).expanduser()))[None].float() / 255
+    return to_tensor(open_picture(name))[None].float() / 255
 
 
 def nearest_octave(sizes: Sequence[int], side: int) -> int:
@@ -167,7 +167,7 @@ def resized(pictures: Tensor, height: int, width: int) -> Tensor:
 
 
 def _style_picture(name: str) -> Tensor:
-    if Path(name).expanduser().is_dir():
+    if Path(name).is_dir():
         learned = f"i2i fit --plugin gatys --src {shlex.quote(name)}"
         raise UsageError(f"{name}: is a folder; a style is a picture, that of a whole folder is learned by `{learned}`")
     picture = read_picture(name)
