@@ -15,7 +15,7 @@ help:
 	@echo "make test    all tests but the slow proofs"
 	@echo "make check   ruff and mypy"
 	@echo "make prove   the slow proofs: quality of trained models"
-	@echo "make bench   our training step beside the published structure"
+	@echo "make bench   ours beside the published structures: a training step, an enlargement"
 	@echo "make clean   remove what these made"
 
 $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
@@ -48,6 +48,7 @@ prove: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/cyclegan_step.py
+	$(BIN)/python benchmarks/super_resolution.py
 
 clean:
 	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache

@@ -65,6 +65,76 @@ def etcher(plugin_alone: Callable[[str], Catalog]) -> Catalog:
     return plugin_alone("etcher")
 
 
+VGG_CHANNELS = (64, 128, 256, 512, 512)
+SQUEEZED = {3: 16, 4: 16, 6: 32, 7: 32, 9: 48, 10: 48, 11: 64, 12: 64}
+LPIPS_CHANNELS = {
+    "squeeze": (64, 128, 256, 384, 384, 512, 512),
+    "vgg": (64, 128, 256, 512, 512),
+    "alex": (64, 192, 384, 256, 256),
+}
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`random_weights("vgg19")`: a file of random weights in torchvision's format, or of LPIPS heads in theirs.
+
+    Of vgg19, vgg16, squeezenet1_1, alexnet, and of heads-squeeze, heads-vgg, heads-alex.
+    """
+    import torch
+
+    folder, chance = tmp_path_factory.mktemp("weights"), torch.Generator().manual_seed(0)
+
+    def vgg(*depths: int) -> Iterator[tuple[str, int, int, int]]:
+        place, inputs = 0, 3
+        for channels, depth in zip(VGG_CHANNELS, depths, strict=True):
+            for _ in range(depth):
+                yield f"features.{place}", inputs, channels, 3
+                place, inputs = place + 2, channels
+            place += 1
+
+    def squeezenet() -> Iterator[tuple[str, int, int, int]]:
+        yield "features.0", 3, 64, 3
+        inputs = 64
+        for place, squeezed in SQUEEZED.items():
+            yield f"features.{place}.squeeze", inputs, squeezed, 1
+            yield f"features.{place}.expand1x1", squeezed, 4 * squeezed, 1
+            yield f"features.{place}.expand3x3", squeezed, 4 * squeezed, 3
+            inputs = 8 * squeezed
+
+    def alexnet() -> Iterator[tuple[str, int, int, int]]:
+        inputs = 3
+        for place, channels, side in ((0, 64, 11), (3, 192, 5), (6, 384, 3), (8, 256, 3), (10, 256, 3)):
+            yield f"features.{place}", inputs, channels, side
+            inputs = channels
+
+    def network(convolutions: Iterator[tuple[str, int, int, int]]) -> Iterator[tuple[str, torch.Tensor]]:
+        for name, inputs, outputs, side in convolutions:
+            weight = torch.randn(outputs, inputs, side, side, generator=chance)
+            yield f"{name}.weight", weight * (2 / (inputs * side * side)) ** 0.5
+            yield f"{name}.bias", torch.randn(outputs, generator=chance) * 0.1
+
+    def heads(backbone: str) -> Iterator[tuple[str, torch.Tensor]]:
+        for number, channels in enumerate(LPIPS_CHANNELS[backbone]):
+            yield f"lin{number}.model.1.weight", torch.rand(1, channels, 1, 1, generator=chance)
+
+    def tensors(name: str) -> Iterator[tuple[str, torch.Tensor]]:
+        if name.startswith("heads-"):
+            return heads(name.removeprefix("heads-"))
+        if name == "squeezenet1_1":
+            return network(squeezenet())
+        if name == "alexnet":
+            return network(alexnet())
+        return network(vgg(2, 2, 4, 4, 4) if name == "vgg19" else vgg(2, 2, 3, 3, 3))
+
+    def file(name: str) -> Path:
+        path = folder / f"{name}-random.pth"
+        if not path.exists():
+            torch.save(dict(tensors(name)), path)
+        return path
+
+    return file
+
+
 def _install_plugin(folder: Path, site: Path) -> None:
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for package in folder.glob("*/__init__.py"):

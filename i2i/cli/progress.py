@@ -103,13 +103,13 @@ class PlainCounter(Counter):
 
 
 @contextmanager
-def counting(total: int, word: str, written: list[object]) -> Iterator[Counter]:
-    """Shows how many are done and when stopped by a signal says how many are written."""
+def counting(total: int, word: str, written: list[object], ended: str = "written") -> Iterator[Counter]:
+    """Shows how many are done and when stopped by a signal says how many are written, or what else became of them."""
     try:
         with _counter(total, word, written) as counter:
             yield counter
     except Stopped as stopped:
-        text = f"stopped; {len(written)} of {total} pictures are written"
+        text = f"stopped; {len(written)} of {total} pictures are {ended}"
         raise Interrupted(text, stopped.signal_number) from stopped
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2i.cli.progress import counting, stopping_on_signals
-from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
-from i2i.errors import BrokenPicture
+from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
+from i2i.errors import BrokenPicture, UsageError
 from i2i.inference.files import Job, StepsWriter, make_destination, plan, steps_folders, translate_files
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 @click.option("--run", type=PATH, help="Run folder whose newest weights to use.")
 @click.option("--weights", type=PATH, help="Weights file (.safetensors) to use.")
 @click.option("--src", "sources", type=PATH, multiple=True, help="Folder or file to translate; may be repeated.")
+@click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Only pictures whose name fits, such as "
+              "'*_LR.png', or whose path below --src does, where there is a slash; may be repeated.")  # fmt: skip
+@click.option("--scale", type=click.IntRange(1), metavar="N", help="Make sure that the weights enlarge N times.")
+@click.option("--self-ensemble", is_flag=True, help="Translate each picture in its 8 flips and rotations and take the "
+              "mean: 8 times the time for a little more fidelity.")  # fmt: skip
 @click.option("--count", type=int, metavar="N", help="Pictures to make with a model that needs none to begin with.")
 @click.option("--interpolate", "frames", type=int, metavar="N", help="Walk through the --count pictures (without it: "
               f"{STOPS}) and back, N frames from each to the next; also written as walk.gif.")  # fmt: skip
@@ -49,18 +55,22 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "function of the seed and i, whatever the batch.")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--background", default="white", show_default=True, help="Colour under transparent pixels.")
+@click.option("--background", default="white", show_default=True, help="Colour under transparent pixels, "
+              "where transparency is not kept.")  # fmt: skip
 @stopping_on_signals()
 def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Path | None, **given: Any) -> None:
     """Translate pictures of any size; each keeps its name, its folder below --src and its file format.
 
-    A file that cannot be read, or its translation not be written in its format, is reported and the rest is done (exit
-    code 3). A model that makes pictures out of nothing takes --count instead and writes 00000.png, 00001.png and so on.
+    A model that restores, such as one for super-resolution, keeps grey grey, transparency and 16 bits, where the file
+    format holds them. A file that cannot be read, or its translation not be written in its format, is reported and the
+    rest is done (exit code 3). A model that makes pictures out of nothing takes --count instead and writes 00000.png,
+    00001.png and so on.
 
     \b
     i2i translate --plugin cyclegan-light --src photos/ --dst out/
     i2i translate --run my-run --direction target-to-source --src paintings/ --dst photos-again/
     i2i translate --weights monet.safetensors --src a.jpg --src b.png --dst out/
+    i2i translate --plugin srgan --src small/ --glob '*_LR.png' --dst large/
     i2i translate --plugin gatys --set model.style=starry.jpg --src photos/ --dst painted/
     i2i translate --plugin dcgan --count 64 --seed 7 --grid --dst faces/
     i2i translate --plugin dcgan --count 8 --interpolate 50 --dst walk/
@@ -68,6 +78,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     destination, batch, seed, every = given["destination"], given["batch"], given["seed"], given["save_every"]
     sources, count, frames = given["sources"], given["count"], given["frames"]
     sampling = asked_for(sources, count, frames, given["grid"], given["class_name"], every)
+    _refuse_misuse(sampling, every, given)
 
     from i2i.plugins import discover
     from i2i.recipe import Settings
@@ -76,20 +87,22 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     sugar = [(flag, name, given[name]) for flag, name in SUGAR.items() if given[name] is not None]
     options = settings.options() | {name: value for _, name, value in sugar}
     catalog = discover()
-    jobs = plan(sources, destination)
+    jobs = plan(sources, destination, given["globs"])
     steps = steps_folders(jobs) if every is not None else {}
 
-    from i2i.inference.choosing import choose_weights
+    from i2i.inference.choosing import choose_weights, require_scale
 
     extra = [(flag, f"translate.{name}", value) for flag, name, value in sugar]
     source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra)
 
     from i2i.inference.translator import load
 
-    where = {name: given[name] for name in ("device", "precision", "background")}
+    where = {name: given[name] for name in ("device", "precision", "background", "self_ensemble")}
     translator = load(source, catalog=catalog, **where)
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
     refuse_misuse(translator, sampling, usage)
+    if given["scale"] is not None:
+        require_scale(translator, given["scale"], catalog)
     using = f"{translator.name}: {why}"
     if isinstance(source, Path):  # a recipe has the options in it
         translator = translator.with_options(**options)
@@ -103,14 +116,24 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
             click.echo(older, err=True)
         return
     _begin(destination, using)
-    broken, saved_nothing = _translate_all(translator, jobs, batch, seed, steps, every)
+    broken, remarks = _translate_all(translator, jobs, batch, seed, steps, every)
     click.echo(f"{len(jobs) - len(broken)} of {len(jobs)} pictures translated into {destination}")
     for picture in broken:
         click.echo(f"not translated: {picture}", err=True)
-    if saved_nothing:
-        click.echo(saved_nothing, err=True)
+    for remark in remarks:
+        click.echo(remark, err=True)
     if broken:
         sys.exit(3)
+
+
+def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where flags for translations come without pictures, or exclude each other."""
+    flags = {"--glob": given["globs"], "--scale": given["scale"], "--self-ensemble": given["self_ensemble"]}
+    for flag in [flag for flag, value in flags.items() if value]:
+        if sampling is not None:
+            raise UsageError(f"{flag} is for pictures that are translated: it needs --src DIR")
+    if every is not None and given["self_ensemble"]:
+        raise UsageError("--save-every shows a picture on its way, --self-ensemble makes eight: leave one of them out")
 
 
 def _begin(destination: Path, using: str) -> None:
@@ -128,19 +151,29 @@ def _command(destination: Path, settings: Sequence[str], **weights: str | Path |
 
 def _translate_all(
     translator: Translator, jobs: list[Job], batch: int, seed: int, steps: Mapping[Path, Path], every: int | None
-) -> tuple[list[BrokenPicture], str | None]:
-    """Translate and show how far it is; what could not be read or encoded, and why no picture of `steps` was saved."""
+) -> tuple[list[BrokenPicture], list[str]]:
+    """Translate and show how far it is; what could not be read or encoded, and what else is worth a line."""
     broken: list[BrokenPicture] = []
     written: list[object] = []
+    lost: defaultdict[str, list[Path]] = defaultdict(list)
     with counting(len(jobs), "translated", written) as counter:
         writer = StepsWriter(steps, every or 1, counter)
         onlooker = writer if every is not None else counter
-        with closing(translate_files(translator, jobs, batch, seed, written.append, onlooker)) as results:
+        translated = translate_files(translator, jobs, batch, seed, written.append, onlooker, translator.background)
+        with closing(translated) as results:
             for done, result in enumerate(results, 1):
                 counter.count(done)
                 if result.broken is not None:
                     broken.append(result.broken)
+                for phrase in result.lost:
+                    lost[phrase].append(result.job.target)
+    remarks = [f"{phrase}: {_counted(targets)}" for phrase, targets in lost.items()]
     if every is None or writer.written or len(broken) == len(jobs):
-        return broken, None
+        return broken, remarks
     why = "no translation took so many iterations" if writer.seen else f"{translator.name} makes no pictures on the way"
-    return broken, f"--save-every {every} saved nothing: {why}"
+    return broken, [*remarks, f"--save-every {every} saved nothing: {why}"]
+
+
+def _counted(targets: Sequence[Path]) -> str:
+    """`out/a.bmp`, or `3 pictures, such as out/a.bmp`."""
+    return str(targets[0]) if len(targets) == 1 else f"{len(targets)} pictures, such as {targets[0]}"

@@ -4,6 +4,7 @@ from i2i.contracts.dataset import Dataset
 from i2i.contracts.geometry import Geometry, Tiling
 from i2i.contracts.latents import normal_latents
 from i2i.contracts.request import Request
+from i2i.contracts.schedule import ScheduleOptions, linear_decay
 from i2i.contracts.specs import (
     API_VERSION,
     DatasetSpec,
@@ -16,7 +17,7 @@ from i2i.contracts.specs import (
     Spec,
     TrainerSpec,
 )
-from i2i.contracts.trainer import Losses, RoleLoss, Trainer, Turn, Turns, linear_decay
+from i2i.contracts.trainer import Losses, RoleLoss, Trainer, Turn, Turns
 from i2i.contracts.weights import Weights
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Request",
     "Role",
     "RoleLoss",
+    "ScheduleOptions",
     "Spec",
     "Tiling",
     "Trainer",

@@ -28,6 +28,9 @@ class Geometry:
     """1 or 3; a one-channel model is given luma and its answer is shown as grey."""
     size: tuple[int, int] | None = None
     """The one (height, width) that the model knows, where it knows only one: what it learns from and samples."""
+    restores: bool = False
+    """Whether the answer shows the same picture, only better: grey stays grey, transparency and 16-bit levels are kept.
+    Else it is a new picture: RGB of 8 bits, with what was transparent laid over a background."""
     tiling: Tiling = "never"
     """`margin`: tiles with that overlap are exact; `statistics`: a norm looks at the whole picture; `never`."""
 
@@ -43,5 +46,10 @@ class Geometry:
         """(…, 3, H, W) → (…, channels, H, W) as the model takes it: luma for one channel."""
         if self.channels == pictures.shape[-3]:
             return pictures
-        red, green, blue = (pictures[..., place, :, :] * share for place, share in enumerate(LUMA))
-        return (red + green + blue).unsqueeze(-3)
+        return luma(pictures)
+
+
+def luma(pictures: Tensor) -> Tensor:
+    """(…, 3, H, W) → (…, 1, H, W): how light each pixel is (ITU-R BT.601)."""
+    red, green, blue = (pictures[..., place, :, :] * share for place, share in enumerate(LUMA))
+    return (red + green + blue).unsqueeze(-3)

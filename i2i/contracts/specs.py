@@ -94,6 +94,10 @@ class LossSpec(Spec):
     An adversarial loss may also have `penalty(discriminator, real, fake)`, which belongs to its discriminator's side,
     and `accuracy(real_logits, fake_logits) -> (real, fake)`, the shares judged right; without it, a logit above 0 says
     real. A regulariser may have `every: int`: it is computed every so many steps, and counts that much more.
+
+    Like a model, a loss may have `prepare()`, called once, on the CPU, before training, and after it `loaded` and
+    `remarks`: a resumed run is refused where it finds other files. What it loads belongs into buffers that are not
+    persistent, as nothing of a loss is saved.
     """
 
     kind: LossKind

@@ -104,14 +104,3 @@ class Trainer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` gave; tensors arrive on the CPU."""
-
-
-def linear_decay(step: int, decay_from: int, decay_to: int) -> float:
-    """1 until `decay_from`, falling linearly to 0 at `decay_to` (steps, absolute).
-
-    >>> [linear_decay(step, 100, 200) for step in (0, 100, 150, 200, 300)]
-    [1.0, 1.0, 0.5, 0.0, 0.0]
-    """
-    if step < decay_from:
-        return 1.0
-    return max(0.0, (decay_to - step) / max(1, decay_to - decay_from))

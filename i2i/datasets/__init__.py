@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -54,9 +54,69 @@ class PicturesOptions(Options):
         return self
 
 
+class Degradation(Options):
+    """One thing that happens to a picture on its way to low resolution (Wang et al. 2021, Real-ESRGAN, section 3)."""
+
+    use: Literal["blur", "resize", "noise", "jpeg"] = Field(
+        description="blur by a Gaussian; resize and come back; noise, Gaussian, half of the time the same in all "
+        "colours; jpeg compression"
+    )
+    between: tuple[float, float] = Field(
+        description="least and most, drawn evenly a picture: of blur the standard deviation in pixels, of resize the "
+        "factor (drawn once a batch), of noise the standard deviation in 8-bit levels, of jpeg the quality"
+    )
+    chance: float = Field(1.0, ge=0, le=1, description="that it happens to a picture")
+
+    @model_validator(mode="after")
+    def _range_is_possible(self) -> Degradation:
+        least, most = self.between
+        floor, ceiling = {"blur": (0.0, 20.0), "resize": (0.1, 4.0), "noise": (0.0, 255.0), "jpeg": (1.0, 100.0)}[
+            self.use
+        ]
+        if not floor <= least <= most <= ceiling:
+            raise ValueError(f"between {least:g} and {most:g}: {self.use} goes from {floor:g} up to {ceiling:g}")
+        return self
+
+
+class CropOptions(Options):
+    """Squares cut out of pictures that are trained on at their own resolution."""
+
+    validation: float = Field(0.02, ge=0, lt=1, description="share of the pictures that is never trained on")
+    crop: int = Field(96, ge=1, description="side of the square that is cut out at random, in high-resolution pixels")
+    flip: bool = Field(True, description="mirror and turn squares at random, in all eight ways")
+    scale: int | None = Field(None, ge=1, description="pixels made of one along each side; null: the model's scale")
+    background: str = Field("white", description="colour under transparent pixels: a name or #rrggbb")
+
+    @model_validator(mode="after")
+    def _crop_divides(self) -> CropOptions:
+        if self.scale is not None and self.crop % self.scale:
+            nearest = max(1, round(self.crop / self.scale)) * self.scale
+            raise ValueError(f"crop {self.crop} cannot be divided by the scale, {self.scale}; {nearest} can")
+        return self
+
+
+class DegradedOptions(CropOptions):
+    """High-resolution pictures; the low-resolution ones are made from them on the device."""
+
+    source: Folders | None = Field(None, description="folders or files of high-resolution pictures")
+    degradation: tuple[Degradation, ...] = Field(
+        (), description="what happens, in this order, before the picture is shrunk; empty: it is shrunk and no more"
+    )
+
+
+class PairedResolutionsOptions(CropOptions):
+    """Low- and high-resolution pictures of the same things."""
+
+    source: Folders | None = Field(None, description="folders or files of low-resolution pictures")
+    target: Folders | None = Field(None, description="folders or files of high-resolution pictures")
+    match: tuple[tuple[str, str], ...] = Field(
+        (), description="what differs in the names: [[_LR, _HR]] pairs a_LR.png with a_HR.png and passes over what has no _LR"
+    )
+
+
 @hookimpl
 def i2i_datasets() -> Iterable[DatasetSpec]:
-    """Unpaired folders, and plain pictures."""
+    """Unpaired folders, plain pictures, and two resolutions of the same."""
     return (
         DatasetSpec(
             name="unpaired",
@@ -73,5 +133,21 @@ def i2i_datasets() -> Iterable[DatasetSpec]:
             cli={"src": "source"},
             options=PicturesOptions,
             build="i2i.datasets.pictures:Pictures",
+        ),
+        DatasetSpec(
+            name="degraded",
+            summary="high-resolution pictures, shrunk on the device; blur, noise and compression where wanted",
+            keys=("low", "high"),
+            cli={"src": "source"},
+            options=DegradedOptions,
+            build="i2i.datasets.resolutions:Degraded",
+        ),
+        DatasetSpec(
+            name="paired-resolutions",
+            summary="low- and high-resolution pictures of the same things, paired by name",
+            keys=("low", "high"),
+            cli={"src": "source", "target": "target"},
+            options=PairedResolutionsOptions,
+            build="i2i.datasets.resolutions:PairedResolutions",
         ),
     )

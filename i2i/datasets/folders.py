@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +41,21 @@ class Domain:
         }
 
 
-def open_domain(name: str, folders: Sequence[str] | None) -> Domain:
-    """Find the pictures of a domain and read their headers. Raises `UsageError` where none is readable."""
+def open_domain(
+    name: str, folders: Sequence[str] | None, wanted: Callable[[str], bool] = lambda stem: True
+) -> Domain:
+    """Find the pictures of a domain, those of a `wanted` stem, and read their headers.
+
+    Raises `UsageError` where there are none, or none is readable.
+    """
     if not folders:
         raise UsageError(f"dataset.{name}: no folder of pictures given")
     found: dict[Path, str] = {}
     for folder in map(Path, folders):
         for path in find_pictures(folder):
             found[path] = path.name if path == folder else path.relative_to(folder).as_posix()
+    if not (found := {path: below for path, below in found.items() if wanted(path.stem)}):
+        raise UsageError(f"{', '.join(folders)}: none of its pictures has a name that dataset.match fits")
     pictures, broken, sizes = dict[Path, str](), list[BrokenPicture](), Counter[tuple[int, int]]()
     with ThreadPoolExecutor(8) as threads:
         for path, size in zip(found, threads.map(_size, found), strict=True):

@@ -6,12 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import torch
 from torch import Tensor, nn
 
 from i2i.errors import UsageError
 
 SIZES = (1024, 512, 256, 128)
 """Octaves: pixels of a picture's side."""
+
+LINEAR = ":linear"
+"""What the name of a layer ends in where its maps are wanted before its ReLU."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,15 @@ class FeatureExtractor(nn.Module):
     """A frozen network whose maps describe pictures. What it loads is no part of any checkpoint or weights file."""
 
     layers: Mapping[str, Layer]
-    style_layers: Mapping[str, float]
-    """The layers whose Gram matrices describe a style well, with their weights."""
-    content_layers: Mapping[str, float]
-    """The layers whose maps tell what is in a picture, with their weights."""
+    """What there is to ask for; after `prepare`, what the file that was read has."""
+    style_layers: Mapping[str, float] = MappingProxyType({})
+    """The layers whose Gram matrices describe a style well, with their weights; none where nobody has found any."""
+    content_layers: Mapping[str, float] = MappingProxyType({})
+    """The layers whose maps tell what is in a picture, with their weights; none where nobody has found any."""
+    compared_layers: Mapping[str, float] = MappingProxyType({})
+    """The layers by whose maps a picture is compared with the one that it should be, with their weights."""
+    compared_scale: float | None = None
+    """What their maps are multiplied by before; None where nobody has published any such number."""
     variation: float = 0.0
     """The weight of the total variation that keeps a canvas free of grain that these features do not see."""
     smallest: int
@@ -53,7 +62,12 @@ class FeatureExtractor(nn.Module):
     def refuse_unknown(self, layers: Collection[str], where: str = "layers") -> None:
         """Raise `UsageError`, which begins with `where`, for a layer that there is not."""
         if unknown := sorted(set(layers) - self.layers.keys()):
-            raise UsageError(f"{where}: these features have no {', '.join(unknown)} (known: {', '.join(self.layers)})")
+            raise UsageError(f"{where}: these features have no {', '.join(unknown)} (known: {self.known})")
+
+    @property
+    def known(self) -> str:
+        """The layers, for messages."""
+        return ", ".join(self.layers)
 
     def learn(self, pictures: Sequence[Tensor], scale: float = 1.0) -> None:
         """Learn the features from pictures (1, 3, H, W) in [0, 1]; only where it `learns`.
@@ -69,3 +83,25 @@ class FeatureExtractor(nn.Module):
         Raises `UsageError` for a layer that there is not.
         """
         raise NotImplementedError
+
+
+def comparable(prediction: Tensor, target: Tensor, smallest: int) -> tuple[Tensor, Tensor]:
+    """Both (B, 1 or 3, H, W) → (B, 3, H, W) in full precision, grey ones repeated.
+
+    Raises `UsageError` where they differ in shape or a side is below `smallest` pixels.
+    """
+    if prediction.shape != target.shape or prediction.dim() != 4 or prediction.shape[1] not in (1, 3):
+        found = f"{tuple(prediction.shape)} and {tuple(target.shape)}"
+        raise UsageError(f"features compare two batches (B, 1 or 3, H, W) of one shape; found {found}")
+    height, width = prediction.shape[2:]
+    if min(height, width) < smallest:
+        raise UsageError(
+            f"these features need pictures of {smallest} or more pixels on each side; found {width}×{height}: "
+            "take larger pictures, or other features"
+        )
+    return in_full_precision(prediction).expand(-1, 3, -1, -1), in_full_precision(target).expand(-1, 3, -1, -1)
+
+
+def in_full_precision(tensor: Tensor) -> Tensor:
+    """The same in float32, or float64 if it is that already."""
+    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -16,7 +16,7 @@ class Published:
 
     url: str
     sha256: str
-    megabytes: int
+    megabytes: float
 
     @property
     def name(self) -> str:
@@ -39,7 +39,7 @@ class Published:
 
         Raises `I2IError` that names the URL and the file to provide.
         """
-        provide = f"put {self.name} ({self.megabytes} MB, SHA-256 {self.sha256}) at {self.cached}, or {instead}"
+        provide = f"put {self.name} ({self.megabytes:g} MB, SHA-256 {self.sha256}) at {self.cached}, or {instead}"
         if not self.is_here:
             self._download(provide)
         if (found := sha256_of(self.cached)) != self.sha256:
@@ -64,3 +64,16 @@ def sha256_of(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise I2IError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def given_or_published(given: str | None, published: Published, what: str, instead: str) -> tuple[Path, str]:
+    """The file that an option names, or the published one, and its SHA-256.
+
+    `what` the file holds and what would work `instead` of the published one are for the errors. Raises `I2IError`.
+    """
+    if given is None:
+        return published.fetched(instead), published.sha256
+    path = Path(given)
+    if not path.exists():
+        raise I2IError(f"{path}: no such file; put {what} there")
+    return path, sha256_of(path)

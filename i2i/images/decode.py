@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
-from PIL import ExifTags, Image, ImageCms, ImageColor
+from PIL import ExifTags, Image, ImageCms, ImageColor, ImageFile, TiffImagePlugin
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.diagnosis import reason_for
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 # Told by content, not by suffix. Formats that run a program (EPS) or have no signature (TGA) stay out.
@@ -47,7 +48,7 @@ def open_picture(source: Path | str | Image.Image, background: str = "white") ->
     """
     backdrop = parsed_colour(background)
     if isinstance(source, Image.Image):
-        with _explaining(Path(getattr(source, "filename", "") or "a picture in memory")):
+        with explaining(source):
             return upright_rgb(source, backdrop)
     with decoding(Path(source)) as image:
         return upright_rgb(image, backdrop)
@@ -78,11 +79,25 @@ def without_frames(broken: BrokenPicture) -> BrokenPicture:
 
 
 @contextmanager
-def decoding(path: Path) -> Iterator[Image.Image]:
+def decoding(path: Path) -> Iterator[ImageFile.ImageFile]:
     """The opened, not yet decoded file; whatever goes wrong inside the `with` block becomes `BrokenPicture`."""
     _silence_size_warning()
-    with _explaining(path), Image.open(path, formats=_FORMATS) as image:
+    with explaining(path), Image.open(path, formats=_FORMATS) as image:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            _read_planes_whole(image)
         yield image
+
+
+@contextmanager
+def explaining(source: Path | Image.Image) -> Iterator[None]:
+    """Whatever goes wrong inside the `with` block becomes `BrokenPicture` of this file or picture in memory."""
+    path = source if isinstance(source, Path) else Path(getattr(source, "filename", "") or "a picture in memory")
+    try:
+        yield
+    except I2IError:
+        raise
+    except Exception as problem:  # Pillow's readers raise a dozen kinds
+        raise BrokenPicture(path, reason_for(path, problem)) from problem
 
 
 def displayed_size(image: Image.Image) -> tuple[int, int]:
@@ -95,17 +110,43 @@ def displayed_size(image: Image.Image) -> tuple[int, int]:
 
 def upright_rgb(image: Image.Image, background: tuple[int, ...] = (255, 255, 255)) -> Image.Image:
     """A new RGB picture as `open_picture` describes it, from an opened one; what Pillow raises passes through."""
-    image.load()
-    turn = _UPRIGHT.get(_orientation(image))
-    upright = image.transpose(turn) if turn is not None else image
-    colour, alpha = _split_alpha(_eight_bits(upright))
-    rgb = _to_srgb(colour, image.info.get("icc_profile"))
+    rgb, alpha = upright_parts(image)
     if alpha is not None:
         picture = Image.new("RGB", rgb.size, background[:3])
         picture.paste(rgb, mask=alpha)
         return picture
     rgb.info = {}  # a stale profile or orientation would be written out again
     return rgb
+
+
+def upright_parts(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """The colours of an opened picture, RGB, 8 bit, sRGB, upright and new, and its alpha channel where it has one."""
+    colour, alpha = _split_alpha(_eight_bits(upright(image)))
+    return _to_srgb(colour, image.info.get("icc_profile")), alpha
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """The decoded picture, turned as its orientation asks for."""
+    image.load()
+    turn = _UPRIGHT.get(_orientation(image))
+    return image.transpose(turn) if turn is not None else image
+
+
+def unit_levels(image: Image.Image) -> NDArray[numpy.float32]:
+    """The levels of a picture of integers or floats, (H, W) in [0, 1]."""
+    values = numpy.asarray(image)
+    white = 65535.0
+    if image.mode == "F":
+        values = numpy.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+        peak = float(values.max(initial=0.0))
+        white = next((top for top in (1.0, 255.0) if peak <= 2 * top), white)
+    return numpy.clip(values / white, 0, 1).astype(numpy.float32)
+
+
+def opaque_levels(image: Image.Image) -> NDArray[numpy.bool_] | None:
+    """Where a picture of integers or floats is not of the level that its file calls transparent, if it calls one so."""
+    transparent = image.info.get("transparency")
+    return numpy.asarray(image) != transparent if isinstance(transparent, int) else None
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -120,14 +161,14 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 
 def to_image(tensor: Tensor) -> Image.Image:
-    """The picture in a (C, H, W) tensor, C 1 or 3: uint8, or float clipped to [0, 1] and rounded to nearest.
+    """The picture in a (C, H, W) tensor: uint8, or float clipped to [0, 1] and rounded to nearest.
 
-    Raises `I2IError` for another shape.
+    C is 1: grey, mode L; 2: grey and alpha, LA; 3: RGB; or 4: RGBA. Raises `I2IError` for another shape.
     """
     import torch
 
-    if tensor.ndim != 3 or tensor.shape[0] not in (1, 3):
-        raise I2IError(f"a picture's tensor is (1, H, W) or (3, H, W), found {tuple(tensor.shape)}")
+    if tensor.ndim != 3 or not 1 <= tensor.shape[0] <= 4:
+        raise I2IError(f"a picture's tensor is (C, H, W) of 1 to 4 channels, found {tuple(tensor.shape)}")
     pixels = tensor.detach()
     if pixels.dtype != torch.uint8:
         pixels = pixels.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
@@ -144,14 +185,14 @@ def _silence_size_warning() -> None:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-@contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except I2IError:
-        raise
-    except Exception as problem:  # Pillow's readers raise a dozen kinds
-        raise BrokenPicture(path, reason_for(path, problem)) from problem
+def _read_planes_whole(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Where the colours of a TIFF lie uncompressed in planes of 16-bit levels, Pillow would take each byte for one."""
+    if 16 not in image.tag_v2.get(258, ()):  # bits per sample
+        return
+    end = "B" if image.tag_v2.prefix == b"MM" else "L"
+    for place, tile in enumerate(image.tile):
+        if tile.codec_name == "raw" and isinstance(tile.args, tuple) and tile.args[0] in ("R", "G", "B", "A"):
+            image.tile[place] = tile._replace(args=(f"{tile.args[0]};16{end}", *tile.args[1:]))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -182,19 +223,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """A picture of integers or floats as mode L or LA; any other as it is."""
     if image.mode != "F" and not image.mode.startswith("I"):
         return image
-    values = numpy.asarray(image)
-    white = 65535.0
-    if image.mode == "F":
-        values = numpy.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        peak = float(values.max(initial=0.0))
-        white = next((top for top in (1.0, 255.0) if peak <= 2 * top), white)
-    levels = numpy.rint(numpy.clip(values / white, 0, 1) * 255).astype(numpy.uint8)
-    grey = Image.fromarray(levels)
-    transparent = image.info.get("transparency")
-    if not isinstance(transparent, int):
+    grey = Image.fromarray(numpy.rint(unit_levels(image) * 255).astype(numpy.uint8))
+    opaque = opaque_levels(image)
+    if opaque is None:
         return grey
-    opaque = Image.fromarray(numpy.where(values == transparent, 0, 255).astype(numpy.uint8))
-    return Image.merge("LA", (grey, opaque))
+    return Image.merge("LA", (grey, Image.fromarray(opaque.astype(numpy.uint8) * 255)))
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from i2i.errors import UsageError
+from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, Settings, load_recipe
 
 if TYPE_CHECKING:
+    from i2i.inference.translator import Translator
     from i2i.training.run_folder import RunFolder
 
 RUNS = Path("runs")
@@ -60,6 +62,33 @@ def choose_weights(
         raise UsageError(_carried(own[0]))
     assert plugin is not None  # else it is a --config, and that was refused
     return _weights_for(recipe, plugin, to_do_without)
+
+
+def require_scale(translator: Translator, scale: int, catalog: Catalog) -> None:
+    """Raise `UsageError` where the model enlarges by another factor.
+
+    It names the recipes of the model's plugin that fit: those with shipped weights where there are any.
+    """
+    if (found := translator.geometry.scale) == scale:
+        return
+    does = f"enlarges ×{found}" if found > 1 else "keeps pictures' size (×1)"
+    model = catalog.find("model", translator.header["recipe"]["model"]["use"])
+    fitting = [recipe for recipe in _recipes_of(model.distribution, catalog) if _scale_of(recipe) == scale]
+    names = [recipe.name for recipe in fitting if recipe.weights is not None] or [recipe.name for recipe in fitting]
+    instead = f"; ×{scale} is what --plugin {' or '.join(names)} does" if names else ""
+    raise UsageError(f"--scale {scale}: {translator.name} {does}, as its weights were trained{instead}")
+
+
+def _recipes_of(distribution: str, catalog: Catalog) -> Iterator[Recipe]:
+    """Those that it brought and that can be read: they may need plugins that are not there."""
+    for name in catalog.names("recipe"):
+        if catalog.find("recipe", name).distribution == distribution:
+            with suppress(I2IError):
+                yield load_recipe(catalog, name)
+
+
+def _scale_of(recipe: Recipe) -> Any:
+    return recipe.model.options.model_dump().get("scale")
 
 
 def _weights_for(recipe: Recipe, plugin: str, to_do_without: str) -> tuple[Path, str]:

@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from PIL import Image
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import to_image, without_frames
-from i2i.images.encode import write_picture
+from i2i.images.encode import write_picture, write_whole
 from i2i.images.folders import find_pictures
+from i2i.images.whole import Whole
 from i2i.inference.onlooker import Onlooker
 
 if TYPE_CHECKING:
@@ -39,31 +41,56 @@ class Done:
     job: Job
     broken: BrokenPicture | None
     """Why there is no translation: the source cannot be read, or its translation cannot be encoded."""
+    lost: Sequence[str] = ()
+    """What the source has and the translation's format does not hold, a phrase each."""
 
 
-def plan(sources: Sequence[Path], destination: Path) -> list[Job]:
+def plan(sources: Sequence[Path], destination: Path, globs: Sequence[str] = ()) -> list[Job]:
     """Every picture under `sources` with its place under `destination`: folders and names are kept.
 
-    Raises `UsageError` for a missing or empty source, a destination that is a file, two sources for one target, or a
-    target that is itself a source.
+    With `globs` only those are taken that fit one of these shell patterns by their name or, where the pattern has a
+    slash, by their path below the source (`**`: any folders).
+    Raises `UsageError` for a missing or empty source, patterns that nothing fits, a destination that is a file, two
+    sources for one target, or a target that is itself a source.
     """
     if os.path.isfile(destination):  # noqa: PTH113 -- Path.is_file raises where a folder above is closed to the user
         raise UsageError(f"{destination}: is a file; --dst is a folder to write to")
     jobs: dict[Path, Job] = {}
+    found: list[Path] = []
     for source in sources:
         if _real(source) == _real(destination):
             raise UsageError(f"{destination}: --dst is the same folder as --src; the originals would be overwritten")
         root = source if source.is_dir() else source.parent
-        for path in find_pictures(source, exclude=destination):
+        pictures = find_pictures(source, exclude=destination)
+        found += pictures
+        for path in pictures:
+            if globs and not any(fits(path.relative_to(root), glob) for glob in globs):
+                continue
             target = destination / path.relative_to(root)
             if target in jobs and _real(jobs[target].source) != _real(path):
                 raise UsageError(f"{target}: {jobs[target].source} and {path} would both be written there")
             jobs[target] = Job(path, target)
-    originals = {_real(job.source): job.source for job in jobs.values()}
+    if found and not jobs:
+        patterns = " ".join(f"--glob '{glob}'" for glob in globs)
+        raise UsageError(f"{patterns}: fits no picture (found {len(found)}, such as {found[0]})")
+    originals = {_real(path): path for path in found}
     for job in jobs.values():
         if (original := originals.get(_real(job.target))) is not None:
             raise UsageError(f"{original}: the translation of {job.source} would overwrite it; choose another --dst")
     return list(jobs.values())
+
+
+def fits(path: Path, glob: str) -> bool:
+    """Whether a path below a source fits a shell pattern; upper and lower case differ everywhere."""
+    return _parts_fit(path.parts, glob.split("/")) if "/" in glob else fnmatchcase(path.name, glob)
+
+
+def _parts_fit(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return any(_parts_fit(parts[skipped:], patterns[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _parts_fit(parts[1:], patterns[1:])
 
 
 def _real(path: Path) -> str:
@@ -87,9 +114,11 @@ def translate_files(
     seed: int = 0,
     written: Callable[[Job], object] = lambda job: None,
     onlooker: Onlooker | None = None,
+    background: str = "white",
 ) -> Generator[Done]:
     """Translate and write every job; reading and writing overlap with the model.
 
+    Transparency that a target's format cannot hold is laid over `background`.
     `written` is told of every finished file, by the thread that wrote it; closing the iterator waits for those.
     `onlooker` learns how a batch of jobs comes along. Raises `I2IError` where the destination cannot be written to.
     """
@@ -99,11 +128,11 @@ def translate_files(
         if translated.picture is None:
             return Done(translated.item, translated.broken)
         try:
-            write_picture(to_image(translated.picture), translated.item.target)
+            lost = write_whole(Whole(translated.picture, translated.levels), translated.item.target, background)
         except BrokenPicture as broken:
             return Done(translated.item, without_frames(broken))
         written(translated.item)
-        return Done(translated.item, None)
+        return Done(translated.item, None, lost)
 
     translations = translator.stream(jobs, batch, seed, lambda job: job.source, onlooker)
     return overlapped(write, translations, ahead=2 * batch + 2)

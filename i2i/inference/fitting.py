@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
-from i2i.contracts import Geometry
+from i2i.contracts.geometry import Geometry, luma
 
 
 def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
@@ -57,3 +58,70 @@ def apply(model: Callable[[Tensor], Tensor], pictures: list[Tensor], geometry: G
     outputs = model(batch)
     sizes = [(picture.shape[-2], picture.shape[-1]) for picture in pictures]
     return [restored(output, size, geometry) for output, size in zip(outputs, sizes, strict=True)]
+
+
+def apply_whole(
+    model: Callable[[Tensor, Sequence[int] | None], Tensor], pictures: list[Tensor], geometry: Geometry
+) -> list[Tensor]:
+    """Pictures (C, H, W) in [0, 1] of one padded size through a model, each back as the same kind in its size × scale.
+
+    C is 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. Grey is the luma of what the model answers. Alpha goes
+    through it too, as a grey picture, so that its edges turn out as the colours' do; but no alpha leaves the range of
+    its 3 × 3 neighbours, so that what is opaque, or transparent, stays exactly that. The model is told which of the
+    pictures it sees the alpha of; None: it sees the colours of all.
+    """
+    colours, alphas = zip(*map(_parted, pictures), strict=True)
+    shown = [_visible(colour, alpha) for colour, alpha in zip(colours, alphas, strict=True)]
+    answers = apply(lambda images: model(images, None), shown, geometry)
+    whole = [luma(answer) if len(colour) == 1 else answer for answer, colour in zip(answers, colours, strict=True)]
+    given = {place: alpha for place, alpha in enumerate(alphas) if alpha is not None}
+    seen_through = [place for place, alpha in given.items() if alpha.amin() < 1]
+    made = {place: torch.ones_like(whole[place][:1]) for place in given}
+    if seen_through:
+        answers = apply(
+            lambda images: model(images, seen_through), [_in_three(given[place]) for place in seen_through], geometry
+        )
+        for place, answer in zip(seen_through, answers, strict=True):
+            made[place] = _within_neighbours(luma(answer), given[place], geometry.scale)
+    return [torch.cat([picture, made[place]]) if place in made else picture for place, picture in enumerate(whole)]
+
+
+def filled(colour: Tensor, alpha: Tensor) -> Tensor:
+    """(C, H, W) with what nobody sees, where alpha (1, H, W) is 0, painted in the colours of visible pixels around.
+
+    Else the colour that a file happens to have there would show at the edges of what is visible. Averages of ever
+    larger squares are taken and filled in from the smallest that sees something (pull and push: Gortler et al. 1996,
+    "The Lumigraph").
+    """
+    if alpha.amax() == 0 or alpha.amin() > 0:
+        return colour
+    return _pulled_and_pushed(colour[None], alpha[None])[0]
+
+
+def _pulled_and_pushed(colour: Tensor, weight: Tensor) -> Tensor:
+    """(1, C, h, w) where the weights (1, 1, h, w) are 0: from the half as large picture."""
+    if weight.amin() > 0 or colour.shape[-2:] == (1, 1):
+        return colour
+    seen = avg_pool2d(weight, 2, ceil_mode=True)
+    smaller = avg_pool2d(colour * weight, 2, ceil_mode=True) / torch.where(seen > 0, seen, 1)
+    pushed = interpolate(_pulled_and_pushed(smaller, seen), size=colour.shape[-2:], mode="bilinear")
+    return torch.where(weight > 0, colour, pushed)
+
+
+def _parted(picture: Tensor) -> tuple[Tensor, Tensor | None]:
+    return (picture[:-1], picture[-1:]) if len(picture) in (2, 4) else (picture, None)
+
+
+def _visible(colour: Tensor, alpha: Tensor | None) -> Tensor:
+    return _in_three(colour if alpha is None else filled(colour, alpha))
+
+
+def _in_three(picture: Tensor) -> Tensor:
+    return picture.expand(3, -1, -1)
+
+
+def _within_neighbours(made: Tensor, alpha: Tensor, scale: int) -> Tensor:
+    """(1, H·scale, W·scale), clipped to the range of alpha (1, H, W) among the nine pixels around each."""
+    most, least = (max_pool2d(sign * alpha[None], 3, 1, 1)[0] * sign for sign in (1, -1))
+    most, least = (bound.repeat_interleave(scale, -1).repeat_interleave(scale, -2) for bound in (most, least))
+    return made.clamp(least, most)

@@ -7,9 +7,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event
-from typing import Generic, TypeVar
-
-from torch import Tensor
+from typing import Any, Generic, TypeVar
 
 from i2i.errors import BrokenPicture
 from i2i.images.decode import without_frames
@@ -25,8 +23,8 @@ class Read(Generic[Item]):
 
     index: int
     item: Item
-    picture: Tensor | None
-    """uint8 (3, H, W)."""
+    picture: Any
+    """What it was opened as, such as a tensor; None where it could not be."""
     broken: BrokenPicture | None = None
 
 
@@ -57,7 +55,7 @@ def _start_all(threads: ThreadPoolExecutor) -> None:
         started.set()
 
 
-def read_ahead(open_item: Callable[[Item], Tensor], items: Iterable[Item], ahead: int) -> Iterator[Read[Item]]:
+def read_ahead(open_item: Callable[[Item], object], items: Iterable[Item], ahead: int) -> Iterator[Read[Item]]:
     """Pictures in order; one that cannot be read says so instead."""
 
     def read(numbered: tuple[int, Item]) -> Read[Item]:

@@ -3,14 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from i2i.contracts import LossSpec, Options
+from i2i.features import FixedFeatureOptions, LPIPSOptions
 from i2i.hookspecs import hookimpl
 
 Augmentation = Literal["colour", "translation", "cutout"]
+
+
+Weight = Annotated[float, Field(gt=0)]
+
+
+def _each_with_weight_1(layers: Any) -> Any:
+    return dict.fromkeys(layers, 1.0) if isinstance(layers, (list, tuple)) else layers
+
+
+Layers = Annotated[dict[str, Weight], BeforeValidator(_each_with_weight_1), Field(min_length=1)]
+"""Layer → weight; or a list of layers, each with weight 1."""
+
+
+class FeatureLossOptions(Options):
+    """What the maps of two pictures are, and how far apart."""
+
+    features: FixedFeatureOptions = Field(
+        default_factory=FixedFeatureOptions, description="what describes the pictures that are compared"
+    )
+    layers: Layers | None = Field(
+        None,
+        description="layers whose maps are compared, with weights, or a list of them; conv5_4:linear is conv5_4 before "
+        "its ReLU (Wang et al. 2018, section 3.4); null: the deepest, before its ReLU; of random features, one a block",
+    )
+    distance: Literal["mse", "l1"] = Field("mse", description="mean squared or mean absolute difference of the maps")
+    scale: float | None = Field(
+        None,
+        gt=0,
+        description="what maps are multiplied by before they are compared; null: 1/12.75 for vgg19, which makes 0.006 "
+        "of the squares (Ledig et al. 2017, section 3.2), for the others what makes a noisy picture's mse that of its "
+        "pixels",
+    )
 
 
 class AdversarialOptions(Options):
@@ -74,6 +107,24 @@ def _distances() -> Iterable[LossSpec]:
     return (
         LossSpec(name="l1", kind="image", summary="mean absolute difference", build="i2i.losses.image:L1"),
         LossSpec(name="mse", kind="image", summary="mean squared difference", build="i2i.losses.image:MSE"),
+        LossSpec(
+            name="features",
+            kind="image",
+            summary="difference of what a network sees: perceptual loss",
+            paper="Johnson et al., Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, "
+            "equation 2; Ledig et al., Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial "
+            "Network, 2017, equation 5",
+            options=FeatureLossOptions,
+            build="i2i.losses.perceptual:FeatureLoss",
+        ),
+        LossSpec(
+            name="lpips",
+            kind="image",
+            summary="how different people would find the pictures, learned",
+            paper="Zhang et al., The Unreasonable Effectiveness of Deep Features as a Perceptual Metric, 2018",
+            options=LPIPSOptions,
+            build="i2i.losses.perceptual:LPIPSLoss",
+        ),
     )
 
 

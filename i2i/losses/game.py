@@ -10,7 +10,7 @@ from torch import Tensor
 
 from i2i.contracts import RoleLoss
 from i2i.errors import I2IError
-from i2i.losses.regularisers import in_full_precision
+from i2i.features.extractor import in_full_precision
 
 Judge = Callable[[Tensor], Tensor]
 """Pictures (B, C, H, W) in [0, 1] → logits (B, ...); a conditional scheme closes over its labels."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from i2i.errors import I2IError
+from i2i.features.extractor import in_full_precision
 from i2i.losses import RegulariserOptions
 
 Discriminator = Callable[[Tensor], Tensor]
@@ -94,8 +95,3 @@ def between(real: Tensor, fake: Tensor) -> Tensor:
     real = in_full_precision(real.detach())
     share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
     return torch.lerp(real, fake.detach().to(real), share)
-
-
-def in_full_precision(tensor: Tensor) -> Tensor:
-    """The same in float32, or float64 if it is that already."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()

@@ -21,7 +21,7 @@ def validate_options(options: type[OptionsT], data: Mapping[str, Any], where: st
         return options.model_validate(dict(data))
     except ValidationError as error:
         mistakes = (mistake(options, item) for item in told(error))
-        raise RecipeError([f"{where}{'.'.join(keys)}: {text}" for keys, text in mistakes]) from error
+        raise RecipeError([f"{(where + '.'.join(keys)).rstrip('.')}: {text}" for keys, text in mistakes]) from error
 
 
 def told(error: ValidationError) -> list[Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from i2i.contracts import Dataset, Trainer, Weights
 from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.plugins import Entry, resolve
-from i2i.recipe import LossPart, Part, Recipe
+from i2i.recipe import LossPart, Part, Recipe, validate_options
 from i2i.training.chance import seed_for
 
 
@@ -27,6 +27,7 @@ class WeightedLoss(nn.Module):
         self.weight = weight
         self.needs_real_logits = needs_real_logits
         self.every: int = getattr(loss, "every", 1)
+        self.loaded, self.remarks = loaded_by(loss), remarks_of(loss)
 
     def forward(self, *inputs: Any) -> Tensor:
         """As an image loss or a regulariser."""
@@ -63,22 +64,30 @@ def build_model(part: Part) -> nn.Module:
     return model
 
 
-def prepare(model: Any) -> None:
-    """Let the model read what its options name, if it does."""
-    if hasattr(model, "prepare"):
-        model.prepare()
+def prepare(part: Any) -> None:
+    """Let a model or a loss read what its options name, if it does."""
+    if hasattr(part, "prepare"):
+        part.prepare()
 
 
 def loaded_by(part: nn.Module | Trainer) -> dict[str, str]:
-    """The files that a prepared model, or a trainer, loaded and no weights file holds: name → SHA-256."""
-    loaded: Mapping[str, str] = getattr(part, "loaded", {})
-    return dict(loaded)
+    """The files that a prepared model, or a trainer and its losses, loaded and nothing saved holds: name → SHA-256."""
+    loaded: dict[str, str] = dict(getattr(part, "loaded", {}))
+    for role, loss in _losses_of(part):
+        loaded |= {f"{role}: {name}": sha256 for name, sha256 in loaded_by(loss).items()}
+    return loaded
 
 
 def remarks_of(part: nn.Module | Trainer) -> tuple[str, ...]:
-    """What a prepared model, or a trainer, has to tell."""
+    """What a prepared model, or a trainer and its losses, has to tell."""
     remarks: Sequence[str] = getattr(part, "remarks", ())
-    return tuple(remarks)
+    return (*remarks, *(f"{role}: {remark}" for role, loss in _losses_of(part) for remark in remarks_of(loss)))
+
+
+def _losses_of(part: nn.Module | Trainer) -> Iterator[tuple[str, nn.Module]]:
+    """`losses.ROLE` and what plays it."""
+    if isinstance(part, Trainer):
+        yield from ((f"losses.{role}", loss) for role, loss in part.losses.items() if loss is not None)
 
 
 def refuse_other_files(part: nn.Module | Trainer, made_with: Mapping[str, str], source: str) -> None:
@@ -117,6 +126,18 @@ def with_steps(recipe: Recipe, dataset: Dataset) -> Recipe:
         ) from error
     steps = math.ceil(samples / recipe.run.batch)
     return replace(recipe, run=recipe.run.model_copy(update={"steps": steps}))
+
+
+def with_scale(recipe: Recipe) -> Recipe:
+    """The recipe with the model's scale in its dataset. Raises `UsageError` where both say different things."""
+    options, known = recipe.dataset.options, recipe.model.options.model_dump().get("scale")
+    if known is None or "scale" not in type(options).model_fields:
+        return recipe
+    asked = options.model_dump()["scale"]
+    if asked not in (None, known):
+        raise UsageError(f"dataset.scale: {asked}, the model's is {known}; leave out dataset.scale")
+    filled = validate_options(type(options), {**options.model_dump(), "scale": known}, "dataset.")
+    return replace(recipe, dataset=replace(recipe.dataset, options=filled))
 
 
 def with_classes(recipe: Recipe, dataset: Dataset) -> Recipe:
@@ -159,8 +180,10 @@ def build_trainer(recipe: Recipe, model: nn.Module) -> Trainer:
 
 
 def build_loss(part: LossPart) -> WeightedLoss:
-    """A loss with its weight."""
-    return WeightedLoss(build(part), part.weight, part.entry.value.needs_real_logits)
+    """A loss, prepared, with its weight."""
+    loss: nn.Module = build(part)
+    prepare(loss)
+    return WeightedLoss(loss, part.weight, part.entry.value.needs_real_logits)
 
 
 def migrated(weights: Weights, entry: Entry[Any], source: str) -> Weights:

@@ -21,6 +21,7 @@ from i2i.training.building import (
     remarks_of,
     start_from,
     with_classes,
+    with_scale,
     with_steps,
 )
 from i2i.training.chance import seed_torch
@@ -88,6 +89,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
 
 def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
     runtime = Runtime.choose(recipe.run.device, recipe.run.precision)
+    recipe = with_scale(recipe)
     dataset = build_dataset(recipe)
     recipe = with_steps(with_classes(recipe, dataset), dataset)
     run = recipe.run

@@ -152,7 +152,7 @@ def test_three_mistakes_are_three_lines_and_exit_2(pictures):
     assert result.returncode == 2
     assert sorted(errors(result)) == [
         "Error: mine.yaml: losses.cycle.use: unknown loss 'l11'; did you mean 'l1'? "
-        "(known: gradient-penalty, hinge, l1, lsgan, minimax, mse, nonsaturating, r1, r2, "
+        "(known: features, gradient-penalty, hinge, l1, lpips, lsgan, minimax, mse, nonsaturating, r1, r2, "
         "relativistic-average, wgan-gp, zero-centred)",
         "Error: mine.yaml: run.batch: should be greater than or equal to 1, found 0",
         "Error: mine.yaml: trainer.leaning_rate: unknown key; did you mean 'learning_rate'?",

@@ -8,7 +8,7 @@ import torch
 
 from i2i import features
 from i2i.errors import I2IError
-from i2i.features import FeatureOptions, build_features
+from i2i.features import FeatureOptions, FixedFeatureOptions, build_features
 from i2i.features.published import Published
 
 CONTENTS = b"weights, as far as a download can tell" * 1000
@@ -92,7 +92,7 @@ def test_a_damaged_file_in_the_cache_is_named(server, cache):
 
 def test_without_a_network_the_line_names_url_file_place_and_alternatives(monkeypatch, cache):
     monkeypatch.setattr(features, "VGG19", Published(url="http://127.0.0.1:9/vgg19.pth", sha256="ab", megabytes=575))
-    monkeypatch.setattr("i2i.features.trained.VGG19Features.published", features.VGG19)
+    monkeypatch.setattr("i2i.features.vgg.VGG19Features.published", features.VGG19)
     with pytest.raises(I2IError) as caught:
         build_features(FeatureOptions(use="vgg19")).prepare()
     text = str(caught.value)
@@ -102,6 +102,23 @@ def test_without_a_network_the_line_names_url_file_place_and_alternatives(monkey
         f"put vgg19.pth (575 MB, SHA-256 ab) at {cache / 'vgg19.pth'}, or name another file with features.weights, or "
         "do without any with features.use=learned"
     )
+
+
+def test_without_anything_to_learn_from_random_features_are_what_needs_no_weights(cache, monkeypatch):
+    monkeypatch.setattr("i2i.features.vgg.VGG19Features.published", Published("http://127.0.0.1:9/v.pth", "ab", 575))
+    with pytest.raises(I2IError, match=r"with features\.weights, or do without any with features\.use=random$"):
+        build_features(FixedFeatureOptions(use="vgg19")).prepare()
+    assert FixedFeatureOptions().use == "random"
+    (cache / features.SQUEEZENET.name).write_bytes(b"")
+    assert FixedFeatureOptions().use == "squeezenet1_1"
+    (cache / features.VGG19.name).write_bytes(b"")
+    assert FixedFeatureOptions().use == "vgg19"
+
+
+def test_a_small_file_has_its_size_in_full():
+    file = Published("http://127.0.0.1:9/heads.pth", "ab", 0.011)
+    with pytest.raises(I2IError, match=r"put heads\.pth \(0\.011 MB, SHA-256 ab\) at "):
+        file.fetched("nothing")
 
 
 def test_trained_features_are_the_default_where_their_weights_are_here(cache):

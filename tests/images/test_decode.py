@@ -425,6 +425,7 @@ def test_a_tensor_becomes_a_picture_and_back() -> None:
     assert to_image(to_tensor(corners()).float().div(255)) == corners()
     assert to_image(torch.zeros(1, 2, 3)).mode == "L"
     assert to_image(torch.zeros(1, 2, 3)).size == (3, 2)
+    assert [to_image(torch.zeros(channels, 2, 3)).mode for channels in (2, 3, 4)] == ["LA", "RGB", "RGBA"]
 
 
 def test_floats_are_clipped_and_rounded_to_nearest() -> None:
@@ -433,8 +434,8 @@ def test_floats_are_clipped_and_rounded_to_nearest() -> None:
     assert list(to_image(values[:5].bfloat16().reshape(1, 1, 5).requires_grad_()).tobytes())[4] == 255
 
 
-@pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4), (1, 3, 4, 4)])
+@pytest.mark.parametrize("shape", [(5, 4, 4), (0, 4, 4), (4, 4), (1, 3, 4, 4)])
 def test_a_tensor_of_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(I2IError) as caught:
         to_image(torch.zeros(shape))
-    assert str(caught.value) == f"a picture's tensor is (1, H, W) or (3, H, W), found {shape}"
+    assert str(caught.value) == f"a picture's tensor is (C, H, W) of 1 to 4 channels, found {shape}"

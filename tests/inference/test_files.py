@@ -136,3 +136,48 @@ def test_a_full_disk_stops_everything_in_one_line(jobs, tmp_path, monkeypatch):
     with pytest.raises(I2IError, match=r"out/10\.webp: cannot be written \(no space left on device\)"):
         list(translate_files(Widening(), jobs, 1))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("globs", "expected"),
+    [
+        (["*.jpg"], {"a/x.jpg"}),
+        (["x.*", "z.*"], {"a/x.jpg", "b/z.bmp"}),
+        (["?.PNG"], {"a/deep/y.PNG"}),
+        (["?.png"], None),
+        (["[xy].*"], {"a/x.jpg", "a/deep/y.PNG"}),
+        (["deep/*"], {"a/deep/y.PNG"}),
+        (["*/*"], {"a/deep/y.PNG"}),
+        (["**/*.jpg"], {"a/x.jpg"}),
+        (["de*/**"], {"a/deep/y.PNG"}),
+        (["a/*"], None),
+        (["deep"], None),
+    ],
+)
+def test_patterns_pick_by_name_or_by_the_path_below_the_source(tree, globs, expected):
+    sources = [tree / "a", tree / "b" / "z.bmp"]
+    if expected is None:
+        with pytest.raises(UsageError) as refusal:
+            plan(sources, tree / "out", globs)
+        example = tree / "a" / "deep" / "y.PNG"
+        assert str(refusal.value) == f"--glob '{globs[0]}': fits no picture (found 3, such as {example})"
+    else:
+        picked = {job.source.relative_to(tree).as_posix() for job in plan(sources, tree / "out", globs)}
+        assert picked == expected
+
+
+def test_several_patterns_that_nothing_fits_are_all_named(tree):
+    with pytest.raises(UsageError, match=r"^--glob 'p' --glob 'q': fits no picture \(found 2, such as .*y\.PNG\)$"):
+        plan([tree / "a"], tree / "out", ["p", "q"])
+
+
+def test_two_files_for_one_place_are_no_matter_where_a_pattern_picks_one(tree):
+    Image.new("RGB", (4, 4)).save(tree / "b" / "x_LR.jpg")
+    assert len(plan([tree / "a", tree / "b"], tree / "out", ["*_LR.jpg"])) == 1
+
+
+def test_no_translation_goes_onto_a_picture_that_a_pattern_left_out(tree):
+    (tree / "b" / "deep").mkdir()
+    Image.new("RGB", (4, 4)).save(tree / "b" / "deep" / "y.PNG")
+    with pytest.raises(UsageError, match=r"b/deep/y\.PNG: the translation of .*a/deep/y\.PNG would overwrite it"):
+        plan([tree / "a", tree / "b" / "deep"], tree / "b", ["deep/*"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from i2i import Geometry
-from i2i.inference.fitting import apply, mirrored
+from i2i.inference.fitting import apply, apply_whole, filled, mirrored
 
 ODD = Geometry(multiple_of=4, min_size=8)
 
@@ -59,3 +59,70 @@ def test_answers_stay_within_the_range():
     (answer,) = apply(lambda batch: batch * 3 - 1, [torch.rand(3, 4, 4)], Geometry())
     assert answer.min() >= 0
     assert answer.max() <= 1
+
+
+def repeating(images, alpha_of):
+    """A model that enlarges by 2, and answers a little less than white and a little more than black."""
+    return (images * 0.98 + 0.01).repeat_interleave(2, -1).repeat_interleave(2, -2)
+
+
+def test_every_kind_of_picture_comes_back_as_its_kind():
+    pictures = [torch.rand(channels, 5, 4) for channels in (1, 2, 3, 4)]
+    answers = apply_whole(repeating, pictures, Geometry(scale=2))
+    for picture, answer in zip(pictures, answers, strict=True):
+        assert answer.shape == (len(picture), 10, 8)
+        colours = slice(0, 3 if len(picture) > 2 else 1)
+        assert torch.allclose(answer[colours, ::2, ::2], picture[colours] * 0.98 + 0.01, atol=1e-6)
+
+
+def test_alpha_goes_through_the_model_but_stays_among_its_neighbours():
+    picture = torch.ones(4, 6, 6)
+    picture[3, :, :3] = 0
+    picture[3, 0, 5] = 0.5
+    (answer,) = apply_whole(repeating, [picture], Geometry(scale=2))
+    alpha = answer[3, ::2, ::2]
+    assert torch.equal(alpha[:, :2], torch.zeros(6, 2))  # exactly transparent away from the edge
+    assert alpha[3:, 4:].min() == 1  # exactly opaque
+    assert torch.allclose(alpha[:, 2], torch.full((6,), 0.01))
+    assert torch.allclose(alpha[:, 3], torch.full((6,), 0.99))
+
+
+def test_the_model_is_told_whose_alpha_it_sees_and_opaque_alpha_is_spared():
+    told = []
+
+    def model(images, alpha_of):
+        told.append((len(images), alpha_of))
+        return images
+
+    opaque, clear = torch.ones(2, 3, 3), torch.zeros(4, 3, 3)
+    answers = apply_whole(model, [torch.rand(3, 3, 3), opaque, clear], Geometry())
+    assert told == [(3, None), (1, [2])]
+    assert torch.equal(answers[1][1], torch.ones(3, 3))
+    assert torch.equal(answers[2][3], torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize("size", [(1, 7), (9, 1), (16, 16), (13, 27)])
+def test_what_is_invisible_takes_the_colours_of_what_is_visible_around(size):
+    colour, alpha = torch.zeros(3, *size), torch.zeros(1, *size)
+    colour[:, 0, 0] = torch.tensor([0.9, 0.5, 0.1])
+    alpha[:, 0, 0] = 0.3
+    assert torch.allclose(filled(colour, alpha), torch.tensor([0.9, 0.5, 0.1]).view(3, 1, 1).expand(3, *size))
+
+
+def test_what_is_visible_keeps_its_colours_and_so_does_what_has_nothing_visible_around():
+    colour = torch.rand(3, 8, 8)
+    alpha = (torch.rand(1, 8, 8) > 0.5).float() * 0.2
+    assert torch.equal(filled(colour, alpha)[:, alpha[0] > 0], colour[:, alpha[0] > 0])
+    for uniform in (0.0, 0.5):
+        assert torch.equal(filled(colour, torch.full((1, 8, 8), uniform)), colour)
+
+
+def test_no_dark_halo_creeps_into_the_edges_of_what_is_visible():
+    picture = torch.zeros(4, 12, 12)
+    picture[:, 4:8, 4:8] = 1  # white on transparent black
+
+    def blurring(images, alpha_of):
+        return torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
+
+    (answer,) = apply_whole(blurring, [picture], Geometry())
+    assert torch.allclose(answer[:3][:, answer[3] > 0], torch.ones(()))

@@ -9,7 +9,7 @@ from torch import nn
 
 from i2i import LossSpec, discover
 from i2i.plugins import resolve
-from i2i.training.building import WeightedLoss
+from i2i.training.building import WeightedLoss, prepare
 
 
 @pytest.fixture(autouse=True)
@@ -27,10 +27,12 @@ def specs() -> dict[str, LossSpec]:
 
 @pytest.fixture
 def loss(specs: dict[str, LossSpec]) -> Callable[..., nn.Module]:
-    """`loss("lsgan", real=0.9)`: a built-in loss with these options."""
+    """`loss("lsgan", real=0.9)`: a built-in loss with these options, prepared."""
 
     def build(name: str, **options: Any) -> nn.Module:
-        return resolve(specs[name].build)(specs[name].options(**options))
+        built: nn.Module = resolve(specs[name].build)(specs[name].options(**options))
+        prepare(built)
+        return built
 
     return build
 

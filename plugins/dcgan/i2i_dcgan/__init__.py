@@ -7,9 +7,9 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from i2i import AdversarialOptions, ModelSpec, Options, Role, TrainerSpec, hookimpl
+from i2i import AdversarialOptions, ModelSpec, Options, Role, ScheduleOptions, TrainerSpec, hookimpl
 
 PAPER = "Radford et al., Unsupervised Representation Learning with Deep Convolutional GANs, 2016"
 
@@ -41,23 +41,13 @@ class SampleOptions(Options):
     )
 
 
-class TrainerOptions(AdversarialOptions):
+class TrainerOptions(AdversarialOptions, ScheduleOptions):
     """Section 4 of the paper."""
 
     learning_rate: float = Field(2e-4, gt=0, description="of Adam, for both networks")
     beta1: float = Field(0.5, ge=0, lt=1, description="of Adam: decay of the mean gradient")
     beta2: float = Field(0.999, ge=0, lt=1, description="of Adam: decay of the mean squared gradient")
     generator_every: int = Field(1, ge=1, description="steps of the discriminator to one of the generator")
-    decay_from: int | None = Field(None, ge=0, description="step from which the learning rate falls; null: constant")
-    decay_to: int | None = Field(None, ge=1, description="step at which the learning rate is 0")
-
-    @model_validator(mode="after")
-    def _decay_has_two_ends(self) -> TrainerOptions:
-        if (self.decay_from is None) != (self.decay_to is None):
-            raise ValueError("decay_from and decay_to go together")
-        if self.decay_from is not None and self.decay_to is not None and self.decay_to < self.decay_from:
-            raise ValueError(f"decay_to {self.decay_to} is before decay_from {self.decay_from}")
-        return self
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Adam
 
-from i2i import AdversarialGame, Request, Trainer, Turns, linear_decay
+from i2i import AdversarialGame, Request, Trainer, Turns
 from i2i_dcgan import SampleOptions
 
 PREVIEW_COLUMNS = 6
@@ -30,8 +30,7 @@ class DCGANTrainer(Trainer):
 
     def learning_rate(self, optimizer: str, step: int) -> float:
         """Constant as published, or falling linearly."""
-        options = self.options
-        return 1.0 if options.decay_to is None else linear_decay(step, options.decay_from, options.decay_to)
+        return self.options.share(step)
 
     def step(self, batch: dict[str, Tensor], turns: Turns) -> Mapping[str, Tensor]:
         """`picture`: (B, C, size, size) in [0, 1]; `label`: (B,) where there are classes."""

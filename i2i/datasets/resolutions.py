@@ -1,0 +1,165 @@
+"""Two resolutions of the same pictures, for super-resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy
+import torch
+from torch.utils.data import get_worker_info
+
+from i2i.contracts import Dataset
+from i2i.datasets import CropOptions, DegradedOptions, PairedResolutionsOptions
+from i2i.datasets.folders import Domain, open_domain, split
+from i2i.errors import BrokenPicture, UsageError
+from i2i.images.decode import open_picture, to_tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+MOST_KEPT = 2**30
+"""Bytes of decoded pictures that are kept in memory, over all loader workers."""
+Chosen = TypeVar("Chosen", bound=CropOptions)
+
+
+class _Squares(Dataset, Generic[Chosen]):
+    """Squares out of what `domain` holds; held out is what its names say."""
+
+    def __init__(self, options: Chosen, domain: Domain) -> None:
+        if options.scale is None:
+            raise UsageError("dataset.scale: not given, and the model has none; set dataset.scale=4, say")
+        self.options, self.scale, self.domain = options, options.scale, domain
+        self.broken = domain.broken
+        self.pictures, self.held_out = split(domain.pictures, options.validation)
+        self.kept: dict[Path, NDArray[numpy.uint8]] = {}
+
+    @property
+    def validation(self) -> Dataset | None:
+        """The held-out pictures, or None where there are none."""
+        if not self.held_out:
+            return None
+        part = object.__new__(type(self))
+        part.__dict__.update(self.__dict__, pictures=self.held_out, held_out=[])
+        return part
+
+    def describe(self) -> dict[str, object]:
+        """Counts and sizes."""
+        return {self.domain.name: self.domain.describe()}
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def _opened(self, path: Path) -> NDArray[numpy.uint8]:
+        """(3, H, W); kept while there is room, as each picture is read for a single square of it at a time."""
+        if (kept := self.kept.get(path)) is not None:
+            return kept
+        picture = to_tensor(open_picture(path, self.options.background)).numpy()
+        worker = get_worker_info()
+        room = MOST_KEPT // (worker.num_workers if worker else 1) - sum(other.nbytes for other in self.kept.values())
+        if picture.nbytes <= room:
+            self.kept[path] = picture
+        return picture
+
+
+class Degraded(_Squares[DegradedOptions]):
+    """High-resolution pictures; `prepare` makes the low-resolution ones on the device."""
+
+    def __init__(self, options: DegradedOptions) -> None:
+        super().__init__(options, open_domain("source", options.source))
+
+    def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
+        """`high`, uint8 (3, crop, crop)."""
+        return _squares({"high": self._opened(self.pictures[index])}, {"high": 1}, self.options, rng)
+
+    def prepare(self, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        """`high` (B, 3, crop, crop) and `low` (B, 3, crop/scale, crop/scale), in [0, 1]."""
+        from i2i.datasets.degradation import degraded
+
+        high = batch["high"].float() / 255
+        return {"low": degraded(high, self.scale, self.options.degradation, generator), "high": high}
+
+
+class PairedResolutions(_Squares[PairedResolutionsOptions]):
+    """Low-resolution pictures and the high-resolution ones of the same names."""
+
+    def __init__(self, options: PairedResolutionsOptions) -> None:
+        here = [old for old, _ in options.match]
+        low = open_domain("source", options.source, lambda stem: not here or any(old in stem for old in here))
+        high = open_domain("target", options.target)
+        super().__init__(options, low)
+        self.broken = (*low.broken, *high.broken)
+        self.partners = _partners(low, high, options.match)
+
+    def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
+        """`low`, uint8 (3, crop/scale, crop/scale), and `high`, uint8 (3, crop, crop)."""
+        path = self.pictures[index]
+        low, high = self._opened(path), self._opened(self.partners[path])
+        rows, columns = (length * self.scale for length in low.shape[1:])
+        surplus = (high.shape[1] - rows, high.shape[2] - columns)
+        if not all(0 <= more < self.scale for more in surplus):
+            found = f"{low.shape[2]}×{low.shape[1]} pixels, and {high.shape[2]}×{high.shape[1]} large"
+            raise BrokenPicture(path, f"{found}: not {self.scale} times as many")
+        pair = {"low": low, "high": high[:, :rows, :columns]}
+        return _squares(pair, {"low": self.scale, "high": 1}, self.options, rng)
+
+
+def _partners(low: Domain, high: Domain, match: Sequence[tuple[str, str]]) -> Mapping[Path, Path]:
+    """Each low-resolution picture's high-resolution one. Raises `UsageError` where one has none or several."""
+    named: dict[str, list[Path]] = {}
+    for path, name in high.pictures.items():
+        named.setdefault(_stem(name), []).append(path)
+    partners = {}
+    for path, name in low.pictures.items():
+        wanted = _stem(name)
+        for here, there in match:
+            wanted = wanted.replace(here, there)
+        found = named.get(wanted, [])
+        if len(found) != 1:
+            several = f"{len(found)} pictures {wanted}.* under dataset.target" if found else f"no {wanted}.* there"
+            raise UsageError(
+                f"{path}: {several}; names must be the same, or differ as dataset.match says: "
+                "--set 'dataset.match=[[_LR, _HR]]'"
+            )
+        partners[path] = found[0]
+    return partners
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
+
+
+def _squares(
+    pictures: Mapping[str, NDArray[numpy.uint8]],
+    smaller: Mapping[str, int],
+    options: CropOptions,
+    rng: numpy.random.Generator,
+) -> dict[str, Tensor]:
+    """The same place out of each picture (3, H, W), turned the same way; `smaller` says how many times smaller one is.
+
+    A picture smaller than the square is mirrored at its right and lower edge.
+    """
+    coarsest = max(smaller, key=smaller.__getitem__)
+    unit = smaller[coarsest]
+    side = options.crop // unit
+    rows, columns = (max(length, side) for length in pictures[coarsest].shape[1:])
+    top, left = int(rng.integers(rows - side + 1)), int(rng.integers(columns - side + 1))
+    turn = int(rng.integers(8)) if options.flip else 0
+    squares = {}
+    for key, picture in pictures.items():
+        factor = unit // smaller[key]
+        wanted, down, across = side * factor, top * factor, left * factor
+        square = picture[:, down : down + wanted, across : across + wanted]
+        missing = [(0, 0), *((0, wanted - length) for length in square.shape[1:])]
+        if any(more for _, more in missing):
+            square = numpy.pad(square, missing, mode="reflect")
+        squares[key] = torch.from_numpy(numpy.ascontiguousarray(_turned(square, turn)))
+    return squares
+
+
+def _turned(picture: NDArray[numpy.uint8], turn: int) -> NDArray[numpy.uint8]:
+    """(C, S, S) in one of its eight positions."""
+    quarter = numpy.rot90(picture, turn % 4, axes=(1, 2))
+    return quarter[:, :, ::-1] if turn >= 4 else quarter

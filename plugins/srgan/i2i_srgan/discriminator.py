@@ -1,0 +1,53 @@
+"""The adversary (Ledig et al. 2017, figure 4)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from i2i import I2IError
+
+LEAK = 0.2
+SMALLEST = 16
+"""Pixels of a side: four strides of 2 leave one of them."""
+POOLED = 6
+"""The side of the last map at the paper's crop of 96 pixels."""
+
+
+class Discriminator(nn.Module):
+    """Eight 3×3 convolutions, every other one with stride 2, and two dense layers.
+
+    Departs from the paper in one thing: the last map is pooled to 6×6, so that any crop from 16 pixels up will do. At
+    the paper's 96 pixels that changes nothing.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.LeakyReLU(LEAK)]
+        channels = width
+        for wide in (width, 2 * width, 4 * width, 8 * width):
+            if wide != channels:
+                layers += _normed(channels, wide, stride=1)
+            layers += _normed(wide, wide, stride=2)
+            channels = wide
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(POOLED))
+        self.judgement = nn.Sequential(
+            nn.Linear(channels * POOLED**2, 16 * width), nn.LeakyReLU(LEAK), nn.Linear(16 * width, 1)
+        )
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1], sides of 16 pixels or more → logits (B, 1). Raises `I2IError` for smaller ones."""
+        height, width = pictures.shape[-2:]
+        if min(height, width) < SMALLEST:
+            raise I2IError(
+                f"the discriminator needs pictures of {SMALLEST}×{SMALLEST} pixels or more, found {width}×{height}: "
+                f"set dataset.crop to {SMALLEST} or more"
+            )
+        features = self.layers(pictures * 2 - 1).float()  # (B, 8·width, 6, 6)
+        with torch.autocast(features.device.type, enabled=False):  # a logit has more digits than bfloat16 holds
+            return self.judgement(features.flatten(1))
+
+
+def _normed(narrow: int, wide: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(narrow, wide, 3, stride, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(wide), nn.LeakyReLU(LEAK)]

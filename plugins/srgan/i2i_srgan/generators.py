@@ -1,0 +1,118 @@
+"""The networks that enlarge (Ledig et al. 2017, figure 4; and a small one)."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from i2i_srgan import GeneratorOptions
+
+COLOURS = 3
+PRELU_SLOPE = 0.25
+"""Of negative numbers, before anything is learned."""
+NOVELTY = 0.3
+"""How much a convolution of `Compact` changes its maps before anything is learned."""
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x), f two 3×3 convolutions (after Gross and Wilber 2016: no activation after the sum)."""
+
+    def __init__(self, width: int, norm: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*_convolution(width, norm), nn.PReLU(width), *_convolution(width, norm))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(B, width, H, W) → the same."""
+        return maps + self.layers(maps)
+
+
+class ResNet(nn.Module):
+    """SRResNet: 9×9 head, residual blocks and a skip around them all, pixel shuffles, 9×9 tail."""
+
+    def __init__(self, options: GeneratorOptions) -> None:
+        super().__init__()
+        width = options.width
+        self.head = nn.Sequential(nn.Conv2d(COLOURS, width, 9, padding=4), nn.PReLU(width))
+        blocks = [ResidualBlock(width, options.norm) for _ in range(options.blocks)]
+        self.body = nn.Sequential(*blocks, *_convolution(width, options.norm))
+        steps: list[nn.Module] = []
+        for factor in factors(options.scale):
+            steps += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor), nn.PReLU(width)]
+        self.enlarge = nn.Sequential(*steps)
+        self.tail = nn.Conv2d(width, COLOURS, 9, padding=4)
+
+    def forward(self, low: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] → (B, 3, H·scale, W·scale), about [0, 1]."""
+        first = self.head(low)  # (B, width, H, W)
+        enlarged = self.enlarge(first + self.body(first))  # (B, width, H·scale, W·scale)
+        return (self.tail(enlarged).float() + 1) / 2  # the network's own range is [−1, 1] (section 3.2)
+
+    @staticmethod
+    def margin(options: GeneratorOptions) -> int:
+        """Half the receptive field, in pixels of the small picture."""
+        reach = 4.0 + 2 * options.blocks + 1
+        side = 1
+        for factor in factors(options.scale):
+            reach += 1 / side
+            side *= factor
+        return math.ceil(reach + 4 / side)
+
+
+class Compact(nn.Module):
+    """Plain 3×3 convolutions at the small size, one pixel shuffle, added to the bicubic enlargement.
+
+    Everything but the last line of it happens on the small picture, which is what a CPU needs (Shi et al. 2016,
+    section 3; the stack is the plainest of those in Zhang et al. 2021, "Edge-oriented Convolution Block").
+    """
+
+    def __init__(self, options: GeneratorOptions) -> None:
+        super().__init__()
+        self.scale, width = options.scale, options.width
+        layers: list[nn.Module] = []
+        for inputs in (COLOURS, *[width] * options.blocks):
+            layers += [_begun(nn.Conv2d(inputs, width, 3, padding=1)), nn.PReLU(width)]
+        last = nn.Conv2d(width, COLOURS * options.scale**2, 3, padding=1)
+        nn.init.zeros_(last.weight)  # the whole begins as bicubic
+        nn.init.zeros_(cast(Tensor, last.bias))
+        layers += [last]
+        self.layers = nn.Sequential(*layers, nn.PixelShuffle(options.scale))
+
+    def forward(self, low: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] → (B, 3, H·scale, W·scale), about [0, 1]."""
+        enlarged = F.interpolate(low.float(), scale_factor=self.scale, mode="bicubic", antialias=True)
+        return enlarged + self.layers(low - 0.5).float()
+
+    @staticmethod
+    def margin(options: GeneratorOptions) -> int:
+        """Half the receptive field, in pixels of the small picture."""
+        return options.blocks + 2
+
+
+def _begun(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Set to hand its maps on nearly as they are, which a stack without skips learns from much sooner."""
+    nn.init.kaiming_normal_(convolution.weight, PRELU_SLOPE)
+    nn.init.zeros_(cast(Tensor, convolution.bias))
+    if convolution.in_channels == convolution.out_channels:
+        with torch.no_grad():
+            convolution.weight *= NOVELTY
+            convolution.weight[:, :, 1, 1] += torch.eye(convolution.out_channels)
+    return convolution
+
+
+def factors(scale: int) -> list[int]:
+    """What the pixel shuffles multiply the sides by, one after another.
+
+    >>> factors(8), factors(3)
+    ([2, 2, 2], [3])
+    """
+    return [3] if scale == 3 else [2] * (scale.bit_length() - 1)
+
+
+def _convolution(width: int, norm: str) -> list[nn.Module]:
+    if norm == "none":
+        return [nn.Conv2d(width, width, 3, padding=1)]
+    return [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
