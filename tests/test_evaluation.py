@@ -17,7 +17,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from i2i import BrokenPicture, UsageError
 from i2i.evaluation.metrics import luma, psnr, ssim
 from i2i.evaluation.paired import Evaluation, Row, Ruler, evaluate_pairs, scale_of
-from i2i.evaluation.pairing import Pair, Rewrite, paired
+from i2i.evaluation.pairing import Pair, paired, rewrite_from
 from i2i.evaluation.report import as_csv, in_words, paired_data, paired_protocol
 from i2i.features.lpips import LPIPS, LPIPSOptions
 
@@ -113,7 +113,7 @@ def test_match_rewrites_names_and_passes_over_what_it_does_not_touch(folders):
         target={"x_HR.png": (12, 12), "LR_set/y_HR.png": (12, 12)},
         small={"x_LR.bmp": (3, 3), "LR_set/y_HR.png": (3, 3)},
     )
-    found = paired(pictures, targets, originals, rewrite=Rewrite.parsed(["_LR=_HR"]))
+    found = paired(pictures, targets, originals, rewrite=rewrite_from(["_LR=_HR"]))
     assert [(pair.name, pair.target.name, pair.original.name) for pair in found.pairs] == [
         ("LR_set/y_LR.png", "y_HR.png", "y_HR.png"),
         ("x_LR.png", "x_HR.png", "x_LR.bmp"),
@@ -121,9 +121,9 @@ def test_match_rewrites_names_and_passes_over_what_it_does_not_touch(folders):
     assert found.passed_over == 1
     assert [pair.name for pair in paired(pictures, targets, globs=["x_H*"]).pairs] == ["x_HR.png"]
     with pytest.raises(UsageError, match=r"pred: none of its 3 pictures has '_SR' in its name to be replaced$"):
-        paired(pictures, targets, rewrite=Rewrite.parsed(["_SR=_HR"]))
+        paired(pictures, targets, rewrite=rewrite_from(["_SR=_HR"]))
     with pytest.raises(UsageError, match=r"^--match _LR: give what to replace and by what, such as _LR=_HR$"):
-        Rewrite.parsed(["_LR"])
+        rewrite_from(["_LR"])
 
 
 def test_where_nothing_pairs_the_first_picture_and_match_are_named(folders):
@@ -226,7 +226,7 @@ def test_the_protocol_says_in_one_line_how_it_was_measured():
 
 @pytest.mark.skipif(not SET5.exists(), reason=f"no Set5 at {SET5}")
 def test_bicubic_on_set5_is_what_the_field_states():
-    found = paired(SET5, SET5, SET5, rewrite=Rewrite.parsed(["_LR=_HR"])).pairs
+    found = paired(SET5, SET5, SET5, rewrite=rewrite_from(["_LR=_HR"])).pairs
     scale, border = 4, 4
     pairs = [Pair(pair.name, pair.target, pair.target, pair.original) for pair in found]
     evaluation = evaluate_pairs(pairs, Ruler(scale, border, baseline="originals"))

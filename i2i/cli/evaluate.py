@@ -14,7 +14,7 @@ import click
 from i2i.cli.figures import counted, show_pairs, show_sets
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.errors import BrokenPicture, UsageError
-from i2i.evaluation.pairing import Pairing, Rewrite, chosen_pictures, paired
+from i2i.evaluation.pairing import Pairing, chosen_pictures, paired, rewrite_from
 
 if TYPE_CHECKING:
     from i2i.evaluation.paired import Ruler
@@ -82,7 +82,7 @@ def evaluate(target: Path, unpaired: bool, **given: Any) -> None:
     if unpaired:
         chosen, targets = chosen_pictures(pictures, given["globs"]), chosen_pictures(target)
     else:
-        found = paired(pictures, target, given["src"], given["globs"], Rewrite.parsed(given["match"]))
+        found = paired(pictures, target, given["src"], given["globs"], rewrite_from(given["match"]))
 
     translator = None if given["pred"] is not None else _translator(given)
     if unpaired:

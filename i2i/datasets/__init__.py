@@ -110,7 +110,9 @@ class PairedResolutionsOptions(CropOptions):
     source: Folders | None = Field(None, description="folders or files of low-resolution pictures")
     target: Folders | None = Field(None, description="folders or files of high-resolution pictures")
     match: tuple[tuple[str, str], ...] = Field(
-        (), description="what differs in the names: [[_LR, _HR]] pairs a_LR.png with a_HR.png and passes over what has no _LR"
+        (),
+        description="what differs in the names: [[_LR, _HR]] pairs a_LR.png with a_HR.png and passes over what has no "
+        "_LR in its name; empty: names are the same",
     )
 
 

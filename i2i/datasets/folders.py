@@ -41,9 +41,7 @@ class Domain:
         }
 
 
-def open_domain(
-    name: str, folders: Sequence[str] | None, wanted: Callable[[str], bool] = lambda stem: True
-) -> Domain:
+def open_domain(name: str, folders: Sequence[str] | None, wanted: Callable[[str], bool] = lambda stem: True) -> Domain:
     """Find the pictures of a domain, those of a `wanted` stem, and read their headers.
 
     Raises `UsageError` where there are none, or none is readable.

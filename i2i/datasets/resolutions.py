@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy
@@ -15,6 +15,7 @@ from i2i.datasets import CropOptions, DegradedOptions, PairedResolutionsOptions
 from i2i.datasets.folders import Domain, open_domain, split
 from i2i.errors import BrokenPicture, UsageError
 from i2i.images.decode import open_picture, to_tensor
+from i2i.images.names import Rewrite, key_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,12 +87,12 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
     """Low-resolution pictures and the high-resolution ones of the same names."""
 
     def __init__(self, options: PairedResolutionsOptions) -> None:
-        here = [old for old, _ in options.match]
-        low = open_domain("source", options.source, lambda stem: not here or any(old in stem for old in here))
+        rewrite = Rewrite(options.match)
+        low = open_domain("source", options.source, rewrite.touches)
         high = open_domain("target", options.target)
         super().__init__(options, low)
         self.broken = (*low.broken, *high.broken)
-        self.partners = _partners(low, high, options.match)
+        self.partners = _partners(low, high, rewrite)
 
     def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
         """`low`, uint8 (3, crop/scale, crop/scale), and `high`, uint8 (3, crop, crop)."""
@@ -106,16 +107,14 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
         return _squares(pair, {"low": self.scale, "high": 1}, self.options, rng)
 
 
-def _partners(low: Domain, high: Domain, match: Sequence[tuple[str, str]]) -> Mapping[Path, Path]:
+def _partners(low: Domain, high: Domain, rewrite: Rewrite) -> Mapping[Path, Path]:
     """Each low-resolution picture's high-resolution one. Raises `UsageError` where one has none or several."""
     named: dict[str, list[Path]] = {}
     for path, name in high.pictures.items():
-        named.setdefault(_stem(name), []).append(path)
+        named.setdefault(key_of(name), []).append(path)
     partners = {}
     for path, name in low.pictures.items():
-        wanted = _stem(name)
-        for here, there in match:
-            wanted = wanted.replace(here, there)
+        wanted = rewrite.of(key_of(name))
         found = named.get(wanted, [])
         if len(found) != 1:
             several = f"{len(found)} pictures {wanted}.* under dataset.target" if found else f"no {wanted}.* there"
@@ -125,10 +124,6 @@ def _partners(low: Domain, high: Domain, match: Sequence[tuple[str, str]]) -> Ma
             )
         partners[path] = found[0]
     return partners
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))
 
 
 def _squares(

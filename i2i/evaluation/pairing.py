@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from i2i.errors import BrokenPicture, UsageError
 from i2i.images.folders import find_pictures
-from i2i.inference.files import fits
+from i2i.images.names import AS_IT_IS, Rewrite, fits, key_of
 
 
 @dataclass(frozen=True)
@@ -38,36 +38,15 @@ class Pairing:
     """Targets without a picture."""
 
 
-@dataclass(frozen=True)
-class Rewrite:
-    """Other words in a target's name than in its picture's."""
-
-    words: Sequence[tuple[str, str]] = ()
-
-    @classmethod
-    def parsed(cls, texts: Sequence[str]) -> Rewrite:
-        """From `_LR=_HR` and the like, one after another. Raises `UsageError` for what is no such thing."""
-        words = []
-        for text in texts:
-            old, sign, new = text.partition("=")
-            if not sign or not old:
-                raise UsageError(f"--match {text}: give what to replace and by what, such as _LR=_HR")
-            words.append((old, new))
-        return cls(tuple(words))
-
-    def touches(self, path: Path) -> bool:
-        """Whether there is anything to replace; where nothing was asked for, every name will do."""
-        return not self.words or any(old in path.stem for old, _ in self.words)
-
-    def of(self, key: str) -> str:
-        """The key of a target for that of a picture; folders keep their names."""
-        folder, slash, stem = key.rpartition("/")
-        for old, new in self.words:
-            stem = stem.replace(old, new)
-        return folder + slash + stem
-
-
-AS_IT_IS = Rewrite()
+def rewrite_from(texts: Sequence[str]) -> Rewrite:
+    """From `_LR=_HR` and the like, one after another. Raises `UsageError` for what is no such thing."""
+    words = []
+    for text in texts:
+        old, sign, new = text.partition("=")
+        if not sign or not old:
+            raise UsageError(f"--match {text}: give what to replace and by what, such as _LR=_HR")
+        words.append((old, new))
+    return Rewrite(tuple(words))
 
 
 def chosen_pictures(root: Path, globs: Sequence[str] = ()) -> list[Path]:
@@ -103,7 +82,7 @@ def paired(
     if pictures.is_file() and targets.is_file():
         original = originals if sources is not None and sources.root.is_file() else None
         return Pairing([Pair(pictures.name, pictures, targets, original)], [])
-    ours = _Shelf(pictures, [path for path in chosen if rewrite.touches(path)])
+    ours = _Shelf(pictures, [path for path in chosen if rewrite.touches(path.stem)])
     pairs, single = [], []
     for key, path in ours:
         wanted, is_alone = rewrite.of(key), len(ours.by_key[key]) == 1
@@ -145,7 +124,7 @@ class _Shelf:
         return next((path for path in found if path.suffix.lower() == suffix.lower()), None)
 
     def _key(self, path: Path) -> str:
-        return PurePosixPath(self.name(path)).with_suffix("").as_posix()
+        return key_of(self.name(path))
 
 
 def _original(sources: _Shelf | None, key: str, wanted: str, path: Path, target: Path) -> Path | None:

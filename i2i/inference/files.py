@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import to_image, without_frames
 from i2i.images.encode import write_picture, write_whole
 from i2i.images.folders import find_pictures
+from i2i.images.names import fits
 from i2i.images.whole import Whole
 from i2i.inference.onlooker import Onlooker
 
@@ -78,19 +78,6 @@ def plan(sources: Sequence[Path], destination: Path, globs: Sequence[str] = ()) 
         if (original := originals.get(_real(job.target))) is not None:
             raise UsageError(f"{original}: the translation of {job.source} would overwrite it; choose another --dst")
     return list(jobs.values())
-
-
-def fits(path: Path, glob: str) -> bool:
-    """Whether a path below a source fits a shell pattern; upper and lower case differ everywhere."""
-    return _parts_fit(path.parts, glob.split("/")) if "/" in glob else fnmatchcase(path.name, glob)
-
-
-def _parts_fit(parts: Sequence[str], patterns: Sequence[str]) -> bool:
-    if not patterns:
-        return not parts
-    if patterns[0] == "**":
-        return any(_parts_fit(parts[skipped:], patterns[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _parts_fit(parts[1:], patterns[1:])
 
 
 def _real(path: Path) -> str:

@@ -120,12 +120,13 @@ def test_pairs_whose_names_differ_are_found_by_match(tmp_path: Path) -> None:
         paint(tmp_path / "high" / f"{number}_HR.png", 20, 21)  # a row too many is left out
     data = pairs(tmp_path / "low", tmp_path / "high", match=[["_LR", "_HR"]])
     assert data.load(1, rng())["high"].shape == (3, 8, 8)
-    mixed = pairs(tmp_path, tmp_path, match=[["low/", "high/"], ["_LR", "_HR"]])
-    assert len(mixed) == 2
+    (tmp_path / "high" / "0_HR.png").rename(tmp_path / "low" / "0_HR.png")
+    (tmp_path / "high" / "1_HR.png").rename(tmp_path / "low" / "1_HR.png")
+    assert len(pairs(tmp_path / "low", tmp_path / "low", match=[["_LR", "_HR"]])) == 2
     with pytest.raises(UsageError, match=r"none of its pictures has a name that dataset\.match fits"):
-        pairs(tmp_path / "low", tmp_path / "high", match=[["_small", ""]])
-    with pytest.raises(UsageError, match=r"0_LR\.png: no 0_LR\.\* there; names must be the same, or differ as"):
-        pairs(tmp_path / "low", tmp_path / "high")
+        pairs(tmp_path / "low", tmp_path / "low", match=[["_small", ""]])
+    with pytest.raises(UsageError, match=r"0_LR\.png: no 0_SR\.\* there; names must be the same, or differ as"):
+        pairs(tmp_path / "low", tmp_path / "low", match=[["_LR", "_SR"]])
 
 
 def test_two_partners_of_one_name_are_refused(tmp_path: Path) -> None:
