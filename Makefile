@@ -22,7 +22,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGI
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'i2i needs Python 3.11 or newer: make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable . $(addprefix --editable ,$(PLUGINS))
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[evaluate]" $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
 demo: $(INSTALLED)

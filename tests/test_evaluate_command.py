@@ -57,7 +57,9 @@ def test_the_table_shows_means_bicubic_the_ends_and_the_protocol(work):
     assert "PSNR, Y: worst c_LR.png, best a_LR.png" in out
     assert "1 picture of infinite PSNR on Y, left out of its mean" in out
     protocol = out.splitlines()[-1]
-    assert protocol.startswith("3 pictures evaluated; scale: 2; border: 2 pixels cropped on each side (the scale); Y:")
+    assert protocol.startswith(
+        "3 pictures evaluated; pictures by: files; scale: 2; border: 2 pixels cropped on each side (the scale); Y:"
+    )
     assert "bicubic: the originals of --src enlarged by Pillow's BICUBIC" in protocol
 
 
@@ -74,6 +76,29 @@ def test_json_and_csv_hold_the_same_figures(work):
     assert rest[0].split(",")[1] == "inf"
     code, printed, _ = run(*PAIRS, "--src", "lr", "--json", "-")
     assert json.loads(printed) == data
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(work):
+    (work / "file").touch()
+    for flag in ("--csv", "--json"):
+        code, out, message = run(*PAIRS, flag, "file/report")
+        assert (code, out, message) == (1, "", "file: cannot be written to: File exists")
+
+
+def test_a_name_that_is_no_text_reaches_every_report(work):
+    for folder, end in (("big", "_LR.png"), ("hr", "_HR.bmp")):
+        (work / folder / f"b{end}").rename(work / folder / os.fsdecode(b"b\xff" + end.encode()))
+    code, _, _ = run(*PAIRS, "--lpips", "none", "--json", "all.json", "--csv", "all.csv")
+    assert code == 0
+    assert "b\\udcff_LR.png" in (work / "all.csv").read_text(encoding="utf-8")
+
+
+def test_a_folder_of_other_pictures_as_originals_is_refused(work):
+    (work / "other").mkdir()
+    Image.new("RGB", (3, 3)).save(work / "other" / "z.png")
+    code, _, message = run(*PAIRS, "--src", "other")
+    assert code == 2
+    assert message == "other: holds none of the pictures' originals; they have a picture's name, or else its target's"
 
 
 def test_without_a_scale_no_border_is_cropped_and_that_is_said(work):
@@ -136,6 +161,8 @@ def test_what_weights_make_is_measured_as_its_files_would_be(work, model):
     files = run("--pred", "out", "--src", "photos", "--target", "paintings", "--lpips", "none", "--json", "-")
     assert direct["pictures"] == json.loads(files[1])["pictures"]
     assert direct["protocol"]["scale"] == 1
+    weights = "run/checkpoints/step-0000001/weights.safetensors"
+    assert direct["protocol"]["pictures by"] == f"cyclegan-digits, step 1: {weights} (newest of run), fp32"
     (work / "photos" / "b.png").write_text("no picture")
     code, _, err = run(*model, "--lpips", "none", "--self-ensemble")
     assert code == 3

@@ -81,7 +81,7 @@ def test_the_border_has_no_say_and_too_little_inside_it_is_refused():
     one, other = Image.fromarray(clean), Image.fromarray(disturbed)
     assert Ruler(border=4).scores(one, other)["psnr_rgb"] == inf
     assert Ruler(border=3).scores(one, other)["psnr_rgb"] < 60
-    left = r"^8×0 pixels are left of 40×30 without the border of 16; SSIM needs 11×11$"
+    left = r"^8×0 pixels without the border of 16; SSIM needs 11×11$"
     with pytest.raises(ValueError, match=left):
         Ruler(border=16).scores(one, other)
 
@@ -149,9 +149,10 @@ def test_targets_are_cut_by_less_than_the_scale_and_no_more(folders):
     ]
     unknown = evaluate_pairs(paired(pictures, targets).pairs, Ruler())
     assert [row.name for row in unknown.rows] == ["even.png"]
+    assert unknown.refused[2].reason.endswith("odd.png is 45×43; with --scale S it may be up to S - 1 pixels larger")
 
 
-def test_the_scale_is_that_of_all_originals_or_unknown(folders):
+def test_the_scale_is_that_of_most_originals_or_unknown(folders):
     pictures, targets, originals = folders(
         pred={"a.png": (24, 32), "b.png": (12, 12)},
         target={"a.png": (24, 32), "b.png": (12, 12)},
@@ -196,13 +197,20 @@ def test_grey_deep_and_transparent_pictures_are_measured_as_8_bit_srgb(tmp_path)
     ]
 
 
+def test_bicubic_is_the_mean_over_the_same_pictures():
+    rows = [Row("a", {"psnr_y": inf}, {"psnr_y": 10.0}), Row("b", {"psnr_y": 30.0}, {"psnr_y": 20.0})]
+    assert Evaluation.of(rows).bicubic_mean("psnr_y") == 20
+    assert Evaluation.of(rows[:1]).bicubic_mean("psnr_y") == 10
+
+
 def test_infinite_psnr_is_left_out_of_means_and_null_in_strict_json():
     rows = [Row(name, {"psnr_y": value, "ssim_y": 0.5}) for name, value in (("a", 20.0), ("b", inf), ("c", 30.0))]
     evaluation = Evaluation.of([BrokenPicture("d", "empty file"), *reversed(rows)])
     assert (evaluation.mean("psnr_y"), evaluation.identical, evaluation.bicubic_mean("psnr_y")) == (25, 1, None)
-    data = paired_data(evaluation, paired_protocol(Ruler(scale=4, border=4), "the scale"), ["a remark"])
+    ruler = Ruler(scale=4, border=4)
+    data = paired_data(evaluation, ruler, paired_protocol(ruler, "the scale"), ["a remark"])
     read = json.loads(json.dumps(data, allow_nan=False))
-    assert (read["count"], read["identical"], read["remarks"]) == (3, 1, ["a remark"])
+    assert (read["count"], read["identical"], read["remarks"], read["border"]) == (3, 1, ["a remark"], 4)
     assert read["metrics"]["psnr_y"] == {
         "mean": 25, "bicubic": None, "worst": "a", "best": "b", "unit": "dB", "more_is_better": True,
     }  # fmt: skip
@@ -217,7 +225,9 @@ def test_infinite_psnr_is_left_out_of_means_and_null_in_strict_json():
 
 def test_the_protocol_says_in_one_line_how_it_was_measured():
     line = in_words(paired_protocol(Ruler(scale=4, border=4, baseline="targets"), "the scale"))
-    assert line.startswith("scale: 4; border: 4 pixels cropped on each side (the scale); Y: BT.601, 16 to 235, rounded")
+    assert line.startswith(
+        "pictures by: files; scale: 4; border: 4 pixels cropped on each side (the scale); Y: BT.601, 16 to 235, rounded"
+    )
     for part in ("PSNR: peak 255", "Gaussian 11×11, σ 1.5", "8-bit sRGB", "less than 4 pixels larger", "imresize"):
         assert part in line
     assert f"torch {torch.__version__.partition('+')[0]}" in line

@@ -15,6 +15,7 @@ from i2i.cli.figures import counted, show_pairs, show_sets
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.errors import BrokenPicture, UsageError
 from i2i.evaluation.pairing import Pairing, chosen_pictures, paired, rewrite_from
+from i2i.inference.files import make_destination
 
 if TYPE_CHECKING:
     from i2i.evaluation.paired import Ruler
@@ -78,17 +79,20 @@ def evaluate(target: Path, unpaired: bool, **given: Any) -> None:
     """
     _refuse_misuse(unpaired, given)
     # refused before anything is loaded
+    for name in ("json_file", "csv_file"):
+        if given[name] is not None and str(given[name]) != "-":
+            make_destination(Path(given[name]).parent)
     pictures = given["pred"] or given["src"]
     if unpaired:
         chosen, targets = chosen_pictures(pictures, given["globs"]), chosen_pictures(target)
     else:
         found = paired(pictures, target, given["src"], given["globs"], rewrite_from(given["match"]))
 
-    translator = None if given["pred"] is not None else _translator(given)
+    translator, made_by = (None, "") if given["pred"] is not None else _translator(given)
     if unpaired:
-        refused = _compare_sets(chosen, targets, translator, given)
+        refused = _compare_sets(chosen, targets, translator, made_by, given)
     else:
-        refused = _compare_pairs(found, translator, given)
+        refused = _compare_pairs(found, translator, made_by, given)
     if refused:
         sys.exit(3)
 
@@ -120,7 +124,8 @@ def _flag(name: str) -> str:
     return "--set" if name == "overrides" else "--" + name.removesuffix("_file").replace("_", "-")
 
 
-def _translator(given: dict[str, Any]) -> Translator:
+def _translator(given: dict[str, Any]) -> tuple[Translator, str]:
+    """What translates, and that in words."""
     from i2i.inference.choosing import choose_weights, require_scale
     from i2i.inference.translator import load
     from i2i.plugins import discover
@@ -128,8 +133,8 @@ def _translator(given: dict[str, Any]) -> Translator:
 
     settings, catalog = Settings.sorted(given["overrides"]), discover()
     source, why = choose_weights(catalog, given["plugin"], given["weights"], given["run"], settings=settings)
-    how = {name: given[name] for name in ("device", "precision", "self_ensemble")}
-    translator = load(source, catalog=catalog, **how)
+    options = {name: given[name] for name in ("device", "precision", "self_ensemble")}
+    translator = load(source, catalog=catalog, **options)
     if given["scale"] is not None:
         require_scale(translator, given["scale"], catalog)
     using = f"{translator.name}: {why}"
@@ -137,10 +142,13 @@ def _translator(given: dict[str, Any]) -> Translator:
         translator = translator.with_options(**settings.options())
         using = f"{translator.name}, step {translator.header['step']}: {source} ({why})"
     _remark(using, *translator.remarks)
-    return translator
+    how = f"{translator.runtime.precision}{', self-ensemble' if translator.self_ensemble else ''}"
+    return translator, f"{using}, {how}"
 
 
-def _compare_pairs(found: Pairing, translator: Translator | None, given: dict[str, Any]) -> Sequence[BrokenPicture]:
+def _compare_pairs(
+    found: Pairing, translator: Translator | None, made_by: str, given: dict[str, Any]
+) -> Sequence[BrokenPicture]:
     from i2i.evaluation import report
     from i2i.evaluation.paired import Evaluation, measured, read, translated
 
@@ -157,13 +165,13 @@ def _compare_pairs(found: Pairing, translator: Translator | None, given: dict[st
             results.append(result)
             counter.count(len(results))
     evaluation = Evaluation.of([*results, *found.single])
-    protocol = report.paired_protocol(ruler, border_is)
-    if given["csv_file"] is not None:
-        _write(given["csv_file"], report.as_csv(evaluation))
-    _give_out(given["json_file"], report.paired_data(evaluation, protocol, remarks))
+    protocol = report.paired_protocol(ruler, border_is, made_by)
     if given["json_file"] != "-":
         show_pairs(evaluation, protocol)
     _list(evaluation.refused)
+    if given["csv_file"] is not None:
+        _write(given["csv_file"], report.as_csv(evaluation))
+    _give_out(given["json_file"], report.paired_data(evaluation, ruler, protocol, remarks))
     return evaluation.refused
 
 
@@ -193,9 +201,12 @@ def _ruler(
         if scale is None:
             border_is = "the scale is not known: give --scale" + ("" if has_originals else " or --src")
             remarks.append(f"no border is cropped: {border_is}")
-    lpips, without = _lpips(given)
-    remarks += without
+    lpips, told = _lpips(given)
+    remarks += told
     originals = sum(pair.original is not None for pair in found.pairs)
+    if has_originals and not originals:
+        raise UsageError(f"{given['src']}: holds none of the pictures' originals; they have a picture's name, or else "
+                         "its target's")  # fmt: skip
     if has_originals and originals < len(found.pairs):
         remarks.append(f"{len(found.pairs) - originals} of {len(found.pairs)} pictures have no original in --src")
     baseline: Any = "originals" if originals else "targets" if not has_originals and (scale or 1) > 1 else None
@@ -203,7 +214,7 @@ def _ruler(
 
 
 def _lpips(given: dict[str, Any]) -> tuple[LPIPS | None, list[str]]:
-    """The network, or why there is none."""
+    """The network, and which it is or why there is none."""
     if given["lpips"] == "none":
         return None, []
     from i2i.features.lpips import HEADS, LPIPS, LPIPSOptions
@@ -222,11 +233,15 @@ def _lpips(given: dict[str, Any]) -> tuple[LPIPS | None, list[str]]:
             "--lpips squeeze does, or give --lpips-weights FILE and --lpips-heads FILE"
         ]
     network.prepare()
-    return network.to(Runtime.choose(given["device"], given["precision"]).device), []
+    return network.to(Runtime.choose(given["device"], given["precision"]).device), [network.remark]
 
 
 def _compare_sets(
-    chosen: Sequence[Path], targets: Sequence[Path], translator: Translator | None, given: dict[str, Any]
+    chosen: Sequence[Path],
+    targets: Sequence[Path],
+    translator: Translator | None,
+    made_by: str,
+    given: dict[str, Any],
 ) -> Sequence[BrokenPicture]:
     from i2i.evaluation import report, unpaired
     from i2i.training.runtime import Runtime
@@ -254,11 +269,11 @@ def _compare_sets(
             sets.append(results[begin:])
     _list(refused)
     found = unpaired.distances(*sets)
-    protocol = report.unpaired_protocol(features, found)
+    protocol = report.unpaired_protocol(features, found, made_by)
     _remark(*found.remarks)
-    _give_out(given["json_file"], report.unpaired_data(found, protocol, found.remarks, refused))
     if given["json_file"] != "-":
         show_sets(found, protocol)
+    _give_out(given["json_file"], report.unpaired_data(found, protocol, found.remarks, refused))
     return refused
 
 
@@ -274,7 +289,7 @@ def _write(path: Path, text: str) -> None:
     from i2i.images.encode import complete_or_not_at_all
 
     with complete_or_not_at_all(path) as stream:
-        stream.write(text.encode())
+        stream.write(text.encode("utf-8", "backslashreplace"))  # a file's name need not be text
 
 
 def _list(refused: Sequence[BrokenPicture]) -> None:

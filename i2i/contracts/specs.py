@@ -130,7 +130,10 @@ class TrainerSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """A dataset. `build(options)` gives a `Dataset`."""
+    """A dataset. `build(options)` gives a `Dataset`.
+
+    Where the model has an option `scale`, that of the dataset, if it has one (`int | None`), is set to the same.
+    """
 
     keys: tuple[str, ...]
     """What a batch holds."""

@@ -57,25 +57,33 @@ class PicturesOptions(Options):
 class Degradation(Options):
     """One thing that happens to a picture on its way to low resolution (Wang et al. 2021, Real-ESRGAN, section 3)."""
 
-    use: Literal["blur", "resize", "noise", "jpeg"] = Field(
-        description="blur by a Gaussian; resize and come back; noise, Gaussian, half of the time the same in all "
-        "colours; jpeg compression"
+    use: Literal["blur", "resize", "shrink", "noise", "jpeg"] = Field(
+        description="blur by a Gaussian; resize and come back; shrink by the scale, at the end if it is not named; "
+        "noise, Gaussian, half of the time the same in all colours; jpeg compression"
     )
-    between: tuple[float, float] = Field(
+    between: tuple[float, float] | None = Field(
+        None,
         description="least and most, drawn evenly a picture: of blur the standard deviation in pixels, of resize the "
-        "factor (drawn once a batch), of noise the standard deviation in 8-bit levels, of jpeg the quality"
+        "factor (drawn once a batch), of noise the standard deviation in 8-bit levels, of jpeg the quality",
     )
     chance: float = Field(1.0, ge=0, le=1, description="that it happens to a picture")
 
     @model_validator(mode="after")
     def _range_is_possible(self) -> Degradation:
+        if self.use == "shrink":
+            if self.between is not None or self.chance != 1:
+                raise ValueError("shrink is by the scale and always happens: leave out between and chance")
+            return self
+        floor, ceiling = LIMITS[self.use]
+        if self.between is None:
+            raise ValueError(f"{self.use} needs between: [least, most], from {floor:g} up to {ceiling:g}")
         least, most = self.between
-        floor, ceiling = {"blur": (0.0, 20.0), "resize": (0.1, 4.0), "noise": (0.0, 255.0), "jpeg": (1.0, 100.0)}[
-            self.use
-        ]
         if not floor <= least <= most <= ceiling:
             raise ValueError(f"between {least:g} and {most:g}: {self.use} goes from {floor:g} up to {ceiling:g}")
         return self
+
+
+LIMITS = {"blur": (0.0, 20.0), "resize": (0.1, 4.0), "noise": (0.0, 255.0), "jpeg": (1.0, 100.0)}
 
 
 class CropOptions(Options):
@@ -100,8 +108,14 @@ class DegradedOptions(CropOptions):
 
     source: Folders | None = Field(None, description="folders or files of high-resolution pictures")
     degradation: tuple[Degradation, ...] = Field(
-        (), description="what happens, in this order, before the picture is shrunk; empty: it is shrunk and no more"
+        (), description="what happens to a picture, in this order; empty: it is shrunk and no more"
     )
+
+    @model_validator(mode="after")
+    def _shrinks_once(self) -> DegradedOptions:
+        if sum(thing.use == "shrink" for thing in self.degradation) > 1:
+            raise ValueError("degradation: a picture is shrunk once")
+        return self
 
 
 class PairedResolutionsOptions(CropOptions):
@@ -109,7 +123,7 @@ class PairedResolutionsOptions(CropOptions):
 
     source: Folders | None = Field(None, description="folders or files of low-resolution pictures")
     target: Folders | None = Field(None, description="folders or files of high-resolution pictures")
-    match: tuple[tuple[str, str], ...] = Field(
+    match: tuple[tuple[Annotated[str, Field(min_length=1)], str], ...] = Field(
         (),
         description="what differs in the names: [[_LR, _HR]] pairs a_LR.png with a_HR.png and passes over what has no "
         "_LR in its name; empty: names are the same",

@@ -15,15 +15,19 @@ from i2i.images.resize import shrunk
 def degraded(high: Tensor, scale: int, chain: Sequence[Degradation], generator: torch.Generator) -> Tensor:
     """(B, 3, H, W) in [0, 1] → (B, 3, H/scale, W/scale) in [0, 1], in steps of 1/255.
 
-    What `chain` lists happens in its order to the large picture, each thing drawn for each picture by itself, then the
-    picture is shrunk (`shrunk`). So a blur of 2 pixels is one of 0.5 pixels of the small picture at ×4.
+    What `chain` lists happens in its order, each thing drawn for each picture by itself. What comes before `shrink`
+    happens to the large picture: a blur of 2 pixels is one of 0.5 pixels of the small picture at ×4, and most of a
+    noise is lost. What comes after it happens to the small one.
     """
-    pictures = high
+    pictures, is_shrunk = high, False
     for thing in chain:
+        if thing.between is None:
+            pictures, is_shrunk = shrunk(pictures, scale), True
+            continue
         happens = torch.rand(len(pictures), 1, 1, 1, generator=generator, device=pictures.device) < thing.chance
         changed = HAPPENINGS[thing.use](pictures, thing.between, generator).clamp(0, 1)
         pictures = torch.where(happens, changed, pictures)
-    return shrunk(pictures, scale)
+    return (pictures * 255).round() / 255 if is_shrunk else shrunk(pictures, scale)
 
 
 def blurred(pictures: Tensor, deviation: tuple[float, float], generator: torch.Generator) -> Tensor:

@@ -149,7 +149,7 @@ def _squares(
         square = picture[:, down : down + wanted, across : across + wanted]
         missing = [(0, 0), *((0, wanted - length) for length in square.shape[1:])]
         if any(more for _, more in missing):
-            square = numpy.pad(square, missing, mode="reflect")
+            square = numpy.pad(square, missing, mode="symmetric")  # so that both of a pair go on alike
         squares[key] = torch.from_numpy(numpy.ascontiguousarray(_turned(square, turn)))
     return squares
 

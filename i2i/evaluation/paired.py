@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
@@ -17,6 +18,7 @@ from i2i.images.decode import check_header, open_picture, to_image, to_tensor
 from i2i.images.resize import shrunk
 from i2i.images.whole import Whole
 from i2i.inference.pipeline import overlapped
+from i2i.training.runtime import memory_explained
 
 if TYPE_CHECKING:
     from i2i.features.lpips import LPIPS
@@ -63,7 +65,7 @@ class Ruler:
         width, height = (max(0, side - 2 * self.border) for side in picture.size)
         needed = WINDOW if self.lpips is None else max(WINDOW, self.lpips.smallest)
         if min(width, height) < needed:
-            left = f"{width}×{height} pixels are left of {_size(picture)} without the border of {self.border}"
+            left = f"{width}×{height} pixels" + (f" without the border of {self.border}" if self.border else "")
             raise ValueError(f"{left}; {'SSIM' if self.lpips is None else 'LPIPS'} needs {needed}×{needed}")
         inner = (..., slice(self.border, self.border + height), slice(self.border, self.border + width))
         ours, theirs = to_tensor(picture)[inner], to_tensor(target)[inner]
@@ -125,8 +127,10 @@ class Evaluation:
         return _mean([row.scores[metric] for row in self.rows])
 
     def bicubic_mean(self, metric: str) -> float | None:
-        """The same of bicubic enlargement; None where there is none."""
-        return _mean(values) if (values := [row.bicubic[metric] for row in self.rows if row.bicubic]) else None
+        """The same of bicubic enlargement, over the same pictures as far as it has any; None where it has none."""
+        compared = [row for row in self.rows if row.bicubic]
+        finite = [row for row in compared if isfinite(row.scores[metric])] or compared
+        return _mean([row.bicubic[metric] for row in finite if row.bicubic]) if compared else None
 
     def worst_first(self, metric: str) -> list[Row]:
         """The rows, by one of their figures."""
@@ -148,9 +152,12 @@ def measured(predicted: Iterable[Predicted], ruler: Ruler) -> Iterator[Row | Bro
             yield picture
             continue
         try:
-            yield _row(pair, picture, ruler)
+            with memory_explained("crop the pictures, or leave out LPIPS with --lpips none"):
+                row = _row(pair, picture, ruler)
         except BrokenPicture as broken:
             yield BrokenPicture(broken.path, broken.reason)
+        else:
+            yield row
 
 
 def read(pairs: Iterable[Pair]) -> Generator[Predicted]:
@@ -175,18 +182,19 @@ def translated(translator: Translator, pairs: Iterable[Pair], batch: int = 1, se
 
 
 def scale_of(pairs: Iterable[Pair]) -> int | None:
-    """How many times larger the pictures are than their originals; None where that is not the same whole number.
+    """How many times larger most pictures are than their originals; None where that is no whole number.
 
     Pictures that cannot be read have no say.
     """
-    found = set()
+    found = Counter[int | None]()
     for pair in pairs:
         if pair.original is not None:
             try:
-                found.add(_ratio(check_header(pair.picture), check_header(pair.original)))
+                found[_ratio(check_header(pair.picture), check_header(pair.original))] += 1
             except BrokenPicture:
                 continue
-    return found.pop() if len(found) == 1 else None
+    ratio, count = found.most_common(1)[0] if found else (None, 0)
+    return ratio if 2 * count > found.total() else None
 
 
 def _ratio(large: tuple[int, int], small: tuple[int, int]) -> int | None:
@@ -207,6 +215,8 @@ def _fitting(target: Image.Image, pair: Pair, picture: Image.Image, scale: int |
     spare = [theirs - ours for theirs, ours in zip(target.size, picture.size, strict=True)]
     if min(spare) < 0 or max(spare) >= (scale or 1):
         sizes = f"{_size(picture)}, but its target {pair.target} is {_size(target)}"
+        if scale is None and min(spare) >= 0:
+            sizes += "; with --scale S it may be up to S - 1 pixels larger"
         raise BrokenPicture(pair.picture, sizes)
     return target.crop((0, 0, *picture.size)) if max(spare) else target
 

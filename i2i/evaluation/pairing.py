@@ -93,7 +93,8 @@ def paired(
         pairs.append(Pair(ours.name(path), path, target, _original(sources, key, wanted, path, target)))
     if not pairs:
         raise UsageError(_nothing_pairs(pictures, targets, chosen, single, rewrite))
-    spare = len(goals) - len({pair.target for pair in pairs})
+    used = {path for pair in pairs for path in (pair.target, pair.picture, pair.original)}
+    spare = len(set(goals.paths) - used)
     return Pairing(pairs, single, len(chosen) - len(ours), spare)
 
 

@@ -26,9 +26,10 @@ BASELINES = {
 Protocol = Mapping[str, Any]
 
 
-def paired_protocol(ruler: Ruler, border_is: str) -> Protocol:
-    """How pairs are measured; `border_is` says where the border's width is from."""
+def paired_protocol(ruler: Ruler, border_is: str, made_by: str = "") -> Protocol:
+    """How pairs are measured; `border_is` says where the border's width is from, `made_by` what made the pictures."""
     protocol: dict[str, Any] = {
+        "pictures by": made_by or "files",
         "scale": ruler.scale,
         "border": f"{ruler.border or 'no'} pixels cropped on each side ({border_is})",
         "Y": "BT.601, 16 to 235, rounded to 8 bits, as MATLAB's rgb2ycbcr",
@@ -47,10 +48,11 @@ def paired_protocol(ruler: Ruler, border_is: str) -> Protocol:
     return protocol | {"versions": versions("i2i", "torch", "pillow")}
 
 
-def unpaired_protocol(features: Features, found: Distances) -> Protocol:
-    """How sets are measured."""
+def unpaired_protocol(features: Features, found: Distances, made_by: str = "") -> Protocol:
+    """How sets are measured; `made_by` what made the pictures."""
     subsets = f"mean ± deviation of {SUBSETS} subsets of {found.subset} pictures"
     return {
+        "pictures by": made_by or "files",
         "features": f"{features.in_words}, {found.values} values",
         "files": dict(features.files),
         "KID": f"unbiased, kernel (x·y/{found.values} + 1)³, {subsets}",
@@ -67,20 +69,23 @@ def versions(*distributions: str) -> dict[str, str]:
 
 def in_words(protocol: Protocol) -> str:
     """One long line."""
-    return "; ".join(f"{name}: {_plain(value)}" for name, value in protocol.items() if value)
+    return "; ".join(
+        f"{name}: {_plain(value)}" for name, value in protocol.items() if value is not None and value != {}
+    )
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {text[:12]}" for name, text in value.items())
+        return ", ".join(f"{name} {str(text)[:12]}" for name, text in value.items())
     return str(value)
 
 
-def paired_data(evaluation: Evaluation, protocol: Protocol, remarks: Sequence[str]) -> dict[str, Any]:
+def paired_data(evaluation: Evaluation, ruler: Ruler, protocol: Protocol, remarks: Sequence[str]) -> dict[str, Any]:
     """Everything, as strict JSON can hold it: an infinite PSNR is null, `identical` counts them."""
     return {
         "protocol": protocol,
         "remarks": list(remarks),
+        "border": ruler.border,
         "count": len(evaluation.rows),
         "compared_with_bicubic": evaluation.compared,
         "identical": evaluation.identical,

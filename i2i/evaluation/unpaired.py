@@ -20,6 +20,7 @@ from i2i.foreign import read_tensors
 from i2i.images.decode import open_picture, to_tensor
 from i2i.images.whole import Whole
 from i2i.inference.pipeline import Read, batched, read_ahead
+from i2i.training.runtime import memory_explained
 
 if TYPE_CHECKING:
     from i2i.inference.translator import Translator
@@ -99,8 +100,9 @@ def described(reads: Iterable[Read[Any]], features: Features, batch: int) -> Ite
     for group in batched(reads, lambda read: None if read.picture is None else read.picture.shape, batch, 4 * batch):
         pictures = [read.picture for read in group if read.picture is not None]
         if pictures:
-            with torch.no_grad():
-                yield from features.describe(torch.stack(pictures)).double().cpu()
+            with torch.no_grad(), memory_explained("lower --batch"):
+                rows = features.describe(torch.stack(pictures)).cpu().double()
+            yield from rows
         yield from (read.broken for read in group if read.broken is not None)
 
 

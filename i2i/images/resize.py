@@ -15,8 +15,9 @@ def shrunk(pictures: Tensor, scale: int) -> Tensor:
     """(B, C, H, W) in [0, 1] → (B, C, H/scale, W/scale) in [0, 1]: bicubic as MATLAB's `imresize` does 8-bit pictures.
 
     The kernel is Keys's with a = −0.5, stretched by the scale against aliasing; beyond the border the last row is
-    repeated; columns are shrunk first, then rows, and either pass ends clipped and rounded to 8 bits. The test pictures
-    that the field publishes come out equal in every pixel. Raises `ValueError` where `scale` does not divide a side.
+    repeated (the release that made the field's test pictures did so; where another one mirrors, only the border
+    differs); columns are shrunk first, then rows, and either pass ends clipped and rounded to 8 bits. The small
+    pictures published with Set5 come out equal in every pixel. Raises `ValueError` where a side cannot be divided.
     """
     height, width = pictures.shape[-2:]
     if height % scale or width % scale:

@@ -39,9 +39,10 @@ def _back(answer: Tensor, way: int) -> Tensor:
 
 
 def _part(request: Request, way: int) -> Request:
-    """The request as one of the ways sees it: its progress is a part of the whole."""
+    """The request as one of the ways sees it: its mask turned, its progress a part of the whole."""
 
     def report(fraction: float, **scalars: float) -> None:
         request.report((way + fraction) / WAYS, **scalars)
 
-    return replace(request, report=report, show=unseen)
+    mask = None if request.mask is None else _turned(request.mask, way)
+    return replace(request, report=report, show=unseen, mask=mask)

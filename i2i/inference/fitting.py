@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
+from torch.nn.functional import avg_pool2d, interpolate
 
 from i2i.contracts.geometry import Geometry, luma
+
+HARDLY_SEEN = 8 / 255
+"""Alpha below which a pixel's colour may be anything: resizing and lossy compression leave such."""
 
 
 def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
@@ -67,8 +70,8 @@ def apply_whole(
 
     C is 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. Grey is the luma of what the model answers. Alpha goes
     through it too, as a grey picture, so that its edges turn out as the colours' do; but no alpha leaves the range of
-    its 3 × 3 neighbours, so that what is opaque, or transparent, stays exactly that. The model is told which of the
-    pictures it sees the alpha of; None: it sees the colours of all.
+    the pixels that it lies between, so that what is opaque, or transparent, stays exactly that. The model is told of
+    which of the pictures it sees the alpha; None: it sees the colours of all.
     """
     colours, alphas = zip(*map(_parted, pictures), strict=True)
     shown = [_visible(colour, alpha) for colour, alpha in zip(colours, alphas, strict=True)]
@@ -87,15 +90,16 @@ def apply_whole(
 
 
 def filled(colour: Tensor, alpha: Tensor) -> Tensor:
-    """(C, H, W) with what nobody sees, where alpha (1, H, W) is 0, painted in the colours of visible pixels around.
+    """(C, H, W) with what hardly anybody sees, by alpha (1, H, W), painted in the colours of visible pixels around.
 
     Else the colour that a file happens to have there would show at the edges of what is visible. Averages of ever
     larger squares are taken and filled in from the smallest that sees something (pull and push: Gortler et al. 1996,
     "The Lumigraph").
     """
-    if alpha.amax() == 0 or alpha.amin() > 0:
+    seen = torch.where(alpha < HARDLY_SEEN, 0, alpha)
+    if seen.amax() == 0 or seen.amin() > 0:
         return colour
-    return _pulled_and_pushed(colour[None], alpha[None])[0]
+    return _pulled_and_pushed(colour[None], seen[None])[0]
 
 
 def _pulled_and_pushed(colour: Tensor, weight: Tensor) -> Tensor:
@@ -121,7 +125,12 @@ def _in_three(picture: Tensor) -> Tensor:
 
 
 def _within_neighbours(made: Tensor, alpha: Tensor, scale: int) -> Tensor:
-    """(1, H·scale, W·scale), clipped to the range of alpha (1, H, W) among the nine pixels around each."""
-    most, least = (max_pool2d(sign * alpha[None], 3, 1, 1)[0] * sign for sign in (1, -1))
-    most, least = (bound.repeat_interleave(scale, -1).repeat_interleave(scale, -2) for bound in (most, least))
+    """(1, H·scale, W·scale), clipped to the range of the pixels of alpha (1, H, W) between whose centres each lies."""
+    least = most = alpha
+    for dimension in (-2, -1):
+        size = alpha.shape[dimension]
+        places = (torch.arange(size * scale, device=alpha.device) + 0.5) / scale - 0.5
+        before, after = (ends.long().clamp(0, size - 1) for ends in (places.floor(), places.ceil()))
+        least = torch.minimum(least.index_select(dimension, before), least.index_select(dimension, after))
+        most = torch.maximum(most.index_select(dimension, before), most.index_select(dimension, after))
     return made.clamp(least, most)

@@ -72,7 +72,7 @@ def test_a_picture_smaller_than_the_crop_is_mirrored_at_its_edge(tmp_path: Path,
     high = dataset(tmp_path, flip=False).load(0, rng())["high"]
     assert high.shape == (3, 8, 8)
     if width == 5:
-        assert high[0, 0].tolist() == [0, 1, 2, 3, 4, 3, 2, 1]
+        assert high[0, 0].tolist() == [0, 1, 2, 3, 4, 4, 3, 2]
 
 
 def test_what_is_held_out_is_never_trained_on(tmp_path: Path) -> None:
@@ -114,6 +114,16 @@ def test_pairs_are_cut_at_the_same_place_and_turned_the_same_way(tmp_path: Path)
     assert data.prepare({key: square[None] for key, square in sample.items()}, chance())["low"].max() <= 1
 
 
+def test_pairs_smaller_than_the_crop_go_on_alike(tmp_path: Path) -> None:
+    small = paint(tmp_path / "low" / "a.png", 5, 3)
+    large = tmp_path / "high" / "a.png"
+    large.parent.mkdir()
+    Image.open(small).resize((10, 6), Image.Resampling.NEAREST).save(large)
+    sample = pairs(small.parent, large.parent, crop=16).load(0, rng(1))
+    doubled = sample["low"].repeat_interleave(2, 1).repeat_interleave(2, 2)
+    assert torch.equal(sample["high"], doubled)
+
+
 def test_pairs_whose_names_differ_are_found_by_match(tmp_path: Path) -> None:
     for number in range(2):
         paint(tmp_path / "low" / f"{number}_LR.png", 10, 10)
@@ -144,7 +154,7 @@ def test_a_pair_of_another_scale_is_a_broken_picture(tmp_path: Path) -> None:
         pairs(tmp_path / "low", tmp_path / "high").load(0, rng())
 
 
-def chain(**things: tuple[float, float]) -> tuple[Degradation, ...]:
+def chain(**things: tuple[float, float] | None) -> tuple[Degradation, ...]:
     return tuple(Degradation.model_validate({"use": name, "between": between}) for name, between in things.items())
 
 
@@ -167,6 +177,16 @@ def test_the_order_of_a_chain_matters() -> None:
     chains = chain(blur=(2, 2), noise=(20, 20)), chain(noise=(20, 20), blur=(2, 2))
     rough = [degraded(high, 2, order, chance()).diff(dim=-1).std() for order in chains]
     assert rough[0] > 1.5 * rough[1]
+
+
+def test_noise_survives_where_the_picture_is_shrunk_before_it() -> None:
+    grey = torch.full((8, 3, 64, 64), 0.5)
+    before = degraded(grey, 4, chain(noise=(10, 10), shrink=None), chance())
+    after = degraded(grey, 4, chain(shrink=None, noise=(10, 10)), chance())
+    assert torch.equal(before, degraded(grey, 4, chain(noise=(10, 10)), chance()))
+    assert after.std() * 255 == pytest.approx(10, rel=0.1)
+    assert after.std() > 3 * before.std()
+    torch.testing.assert_close(after * 255, (after * 255).round(), atol=1e-4, rtol=0)
 
 
 def test_what_never_happens_changes_nothing() -> None:
@@ -215,9 +235,11 @@ def test_pictures_of_a_few_pixels_survive_everything(height: int) -> None:
         ("blur", (3, 1), "between 3 and 1: blur goes from 0 up to 20"),
         ("jpeg", (0, 90), "between 0 and 90: jpeg goes from 1 up to 100"),
         ("resize", (0, 2), "between 0 and 2: resize goes from 0.1 up to 4"),
+        ("noise", None, r"noise needs between: \[least, most\], from 0 up to 255"),
+        ("shrink", (1, 2), "shrink is by the scale and always happens: leave out between and chance"),
     ],
 )
-def test_an_impossible_range_is_refused(use: str, between: tuple[float, float], said: str) -> None:
+def test_an_impossible_range_is_refused(use: str, between: tuple[float, float] | None, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Degradation.model_validate({"use": use, "between": between})
 
@@ -233,3 +255,8 @@ def test_a_decoded_picture_is_kept_as_long_as_there_is_room(tmp_path: Path, monk
     assert data.load(0, rng())["high"].shape == (3, 8, 8)
     with pytest.raises(BrokenPicture, match="no such file"):
         data.load(1, rng())
+
+
+def test_a_picture_is_shrunk_once() -> None:
+    with pytest.raises(ValidationError, match="degradation: a picture is shrunk once"):
+        DegradedOptions(degradation=chain(shrink=None) * 2)

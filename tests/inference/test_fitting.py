@@ -67,7 +67,7 @@ def repeating(images, alpha_of):
 
 
 def test_every_kind_of_picture_comes_back_as_its_kind():
-    pictures = [torch.rand(channels, 5, 4) for channels in (1, 2, 3, 4)]
+    pictures = [torch.rand(channels, 5, 4).clamp(min=0.1) for channels in (1, 2, 3, 4)]
     answers = apply_whole(repeating, pictures, Geometry(scale=2))
     for picture, answer in zip(pictures, answers, strict=True):
         assert answer.shape == (len(picture), 10, 8)
@@ -80,11 +80,11 @@ def test_alpha_goes_through_the_model_but_stays_among_its_neighbours():
     picture[3, :, :3] = 0
     picture[3, 0, 5] = 0.5
     (answer,) = apply_whole(repeating, [picture], Geometry(scale=2))
-    alpha = answer[3, ::2, ::2]
-    assert torch.equal(alpha[:, :2], torch.zeros(6, 2))  # exactly transparent away from the edge
-    assert alpha[3:, 4:].min() == 1  # exactly opaque
-    assert torch.allclose(alpha[:, 2], torch.full((6,), 0.01))
-    assert torch.allclose(alpha[:, 3], torch.full((6,), 0.99))
+    alpha = answer[3]
+    assert torch.equal(alpha[:, :5], torch.zeros(12, 5))  # exactly transparent up to the last transparent centre
+    assert torch.allclose(alpha[:, 5], torch.full((12,), 0.01))
+    assert torch.allclose(alpha[:, 6], torch.full((12,), 0.99))
+    assert alpha[3:, 7:].min() == 1  # exactly opaque
 
 
 def test_the_model_is_told_whose_alpha_it_sees_and_opaque_alpha_is_spared():
@@ -107,6 +107,14 @@ def test_what_is_invisible_takes_the_colours_of_what_is_visible_around(size):
     colour[:, 0, 0] = torch.tensor([0.9, 0.5, 0.1])
     alpha[:, 0, 0] = 0.3
     assert torch.allclose(filled(colour, alpha), torch.tensor([0.9, 0.5, 0.1]).view(3, 1, 1).expand(3, *size))
+
+
+def test_the_colour_of_what_is_hardly_seen_does_not_count():
+    colour, alpha = torch.zeros(3, 4, 4), torch.full((1, 4, 4), 1 / 255)
+    colour[1] = 1  # green that nobody sees
+    colour[:, :2] = torch.tensor([1.0, 0, 0]).view(3, 1, 1)
+    alpha[:, :2] = 1
+    assert torch.allclose(filled(colour, alpha), torch.tensor([1.0, 0, 0]).view(3, 1, 1).expand(3, 4, 4))
 
 
 def test_what_is_visible_keeps_its_colours_and_so_does_what_has_nothing_visible_around():

@@ -28,7 +28,7 @@ def doubled(values):
 def noise(mode, size=(7, 5)):
     channels = len(Image.new(mode, (1, 1)).getbands())
     pixels = numpy.random.default_rng(channels).integers(0, 256, (size[1], size[0], channels), "uint8")
-    pixels[..., -1:] |= 1  # nothing wholly transparent
+    pixels[..., -1:] |= 16  # nothing that is hardly seen
     return Image.fromarray(pixels[:, :, 0] if channels == 1 else pixels)
 
 

@@ -30,7 +30,7 @@ class Discriminator(nn.Module):
                 layers += _normed(channels, wide, stride=1)
             layers += _normed(wide, wide, stride=2)
             channels = wide
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(POOLED))
+        self.layers = nn.Sequential(*layers)
         self.judgement = nn.Sequential(
             nn.Linear(channels * POOLED**2, 16 * width), nn.LeakyReLU(LEAK), nn.Linear(16 * width, 1)
         )
@@ -43,9 +43,32 @@ class Discriminator(nn.Module):
                 f"the discriminator needs pictures of {SMALLEST}×{SMALLEST} pixels or more, found {width}×{height}: "
                 f"set dataset.crop to {SMALLEST} or more"
             )
-        features = self.layers(pictures * 2 - 1).float()  # (B, 8·width, 6, 6)
-        with torch.autocast(features.device.type, enabled=False):  # a logit has more digits than bfloat16 holds
-            return self.judgement(features.flatten(1))
+        if self.training and len(pictures) * (height // 16) * (width // 16) == 1:
+            raise I2IError(
+                f"one square of {width}×{height} pixels leaves the discriminator's batch norm a single number: "
+                "set run.batch or dataset.crop to 32 or more"
+            )
+        maps = self.layers(pictures * 2 - 1).float()  # (B, 8·width, H/16, W/16)
+        with torch.autocast(maps.device.type, enabled=False):  # a logit has more digits than bfloat16 holds
+            return self.judgement(pooled(maps).flatten(1))
+
+
+def pooled(maps: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, C, 6, 6): means over 6×6 parts that cover the map, overlapping where they must.
+
+    As `nn.AdaptiveAvgPool2d`, whose gradients on CUDA are summed in no fixed order.
+    """
+    rows, columns = (_shares(size, maps) for size in maps.shape[-2:])
+    return rows @ maps @ columns.T
+
+
+def _shares(size: int, maps: Tensor) -> Tensor:
+    """(6, size): what each place contributes to each of the means."""
+    shares = torch.zeros(POOLED, size)
+    for part in range(POOLED):
+        first, last = part * size // POOLED, -(-(part + 1) * size // POOLED)
+        shares[part, first:last] = 1 / (last - first)
+    return shares.to(maps)
 
 
 def _normed(narrow: int, wide: int, stride: int) -> list[nn.Module]:

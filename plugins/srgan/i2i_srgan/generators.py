@@ -49,7 +49,10 @@ class ResNet(nn.Module):
         """(B, 3, H, W) in [0, 1] → (B, 3, H·scale, W·scale), about [0, 1]."""
         first = self.head(low)  # (B, width, H, W)
         enlarged = self.enlarge(first + self.body(first))  # (B, width, H·scale, W·scale)
-        return (self.tail(enlarged).float() + 1) / 2  # the network's own range is [−1, 1] (section 3.2)
+        with torch.autocast(enlarged.device.type, enabled=False):  # a colour has more digits than bfloat16 holds
+            return (
+                self.tail(enlarged.to(self.tail.weight.dtype)) + 1
+            ) / 2  # the network's own range is [−1, 1] (section 3.2)
 
     @staticmethod
     def margin(options: GeneratorOptions) -> int:

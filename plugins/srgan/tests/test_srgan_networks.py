@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from i2i_srgan import GeneratorOptions, SRGANOptions
-from i2i_srgan.discriminator import POOLED, Discriminator
+from i2i_srgan.discriminator import POOLED, Discriminator, pooled
 from i2i_srgan.generators import Compact, ResNet, factors
 from i2i_srgan.model import SRGAN, SRResNet
 from torch import nn
@@ -87,10 +87,15 @@ def test_the_discriminator_takes_any_crop(side: int) -> None:
 
 
 def test_at_the_published_crop_pooling_changes_nothing() -> None:
-    discriminator = Discriminator(4)
-    maps = discriminator.layers[:-1](torch.rand(1, 3, 96, 96))
+    maps = Discriminator(4).layers(torch.rand(1, 3, 96, 96))
     assert maps.shape[-2:] == (POOLED, POOLED)
-    torch.testing.assert_close(discriminator.layers[-1](maps), maps)
+    torch.testing.assert_close(pooled(maps), maps)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8), (13, 6)])
+def test_pooling_is_that_of_torch(size: tuple[int, int]) -> None:
+    maps = torch.rand(2, 3, *size)
+    torch.testing.assert_close(pooled(maps), F.adaptive_avg_pool2d(maps, POOLED))
 
 
 def test_the_published_discriminator_has_the_published_layers() -> None:

@@ -143,3 +143,9 @@ def test_a_crop_too_small_for_the_discriminator_is_refused(trained: Trained) -> 
     said = r"16×16 pixels or more, found 14×14: set dataset\.crop to 16 or more"
     with pytest.raises(i2i.I2IError, match=said):
         trained("srgan", "dataset.crop=14")
+
+
+def test_a_batch_too_small_for_batch_norm_is_refused(trained: Trained) -> None:
+    said = r"one square of 16×16 pixels leaves .* a single number: set run\.batch or dataset\.crop to 32 or more"
+    with pytest.raises(i2i.I2IError, match=said):
+        trained("srgan", "dataset.crop=16", "run.batch=1")
