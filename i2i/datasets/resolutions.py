@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from i2i.contracts import Dataset
 from i2i.datasets import CropOptions, DegradedOptions, PairedResolutionsOptions
 from i2i.datasets.folders import Domain, open_domain, split
 from i2i.errors import BrokenPicture, UsageError
-from i2i.images.decode import open_picture, to_tensor
+from i2i.images.decode import check_header, open_picture, to_tensor
 from i2i.images.names import Rewrite, key_of
 
 if TYPE_CHECKING:
@@ -89,33 +90,58 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
     def __init__(self, options: PairedResolutionsOptions) -> None:
         rewrite = Rewrite(options.match)
         low = open_domain("source", options.source, rewrite.touches)
-        high = open_domain("target", options.target)
-        super().__init__(options, low)
-        self.broken = (*low.broken, *high.broken)
-        self.partners = _partners(low, high, rewrite)
+        self.high = open_domain("target", options.target)
+        self.partners = _partners(low, self.high, rewrite)
+        whole = {path: name for path, name in low.pictures.items() if path in self.partners}
+        super().__init__(options, replace(low, pictures=whole))
+        self.broken = (*low.broken, *self.high.broken)
+        self._refuse_other_scales()
+
+    def describe(self) -> dict[str, object]:
+        """Counts and sizes of both."""
+        return {domain.name: domain.describe() for domain in (self.domain, self.high)}
 
     def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
         """`low`, uint8 (3, crop/scale, crop/scale), and `high`, uint8 (3, crop, crop)."""
         path = self.pictures[index]
         low, high = self._opened(path), self._opened(self.partners[path])
+        if (reason := self._other_scale((low.shape[2], low.shape[1]), (high.shape[2], high.shape[1]))) is not None:
+            raise BrokenPicture(path, reason)
         rows, columns = (length * self.scale for length in low.shape[1:])
-        surplus = (high.shape[1] - rows, high.shape[2] - columns)
-        if not all(0 <= more < self.scale for more in surplus):
-            found = f"{low.shape[2]}×{low.shape[1]} pixels, and {high.shape[2]}×{high.shape[1]} large"
-            raise BrokenPicture(path, f"{found}: not {self.scale} times as many")
         pair = {"low": low, "high": high[:, :rows, :columns]}
         return _squares(pair, {"low": self.scale, "high": 1}, self.options, rng)
 
+    def _refuse_other_scales(self) -> None:
+        """Raise `UsageError` where not a single pair is of the scale: then it is the scale that is wrong."""
+        reason = None
+        for low, high in self.partners.items():
+            if (reason := self._other_scale(check_header(low), check_header(high))) is None:
+                return
+        if reason is not None:
+            raise UsageError(f"none of {len(self.partners)} pairs is of scale {self.scale}; the last, {low}: {reason}")
+
+    def _other_scale(self, low: tuple[int, int], high: tuple[int, int]) -> str | None:
+        """Why two pictures (width, height) are no pair; the large one may have a few pixels too many."""
+        if all(0 <= large - small * self.scale < self.scale for small, large in zip(low, high, strict=True)):
+            return None
+        return f"{low[0]}×{low[1]} pixels, and {high[0]}×{high[1]} large: not {self.scale} times as many"
+
 
 def _partners(low: Domain, high: Domain, rewrite: Rewrite) -> Mapping[Path, Path]:
-    """Each low-resolution picture's high-resolution one. Raises `UsageError` where one has none or several."""
+    """The high-resolution picture of each low-resolution one, but of those whose high-resolution one is broken.
+
+    Raises `UsageError` where one has none or several.
+    """
     named: dict[str, list[Path]] = {}
     for path, name in high.pictures.items():
         named.setdefault(key_of(name), []).append(path)
+    broken = {key_of(picture.path) for picture in high.broken}
     partners = {}
     for path, name in low.pictures.items():
         wanted = rewrite.of(key_of(name))
         found = named.get(wanted, [])
+        if not found and any(key.endswith(f"/{wanted}") for key in broken):
+            continue
         if len(found) != 1:
             several = f"{len(found)} pictures {wanted}.* under dataset.target" if found else f"no {wanted}.* there"
             raise UsageError(

@@ -213,10 +213,20 @@ def start_from(model: nn.Module, part: Part, weights: Weights, source: str) -> N
         if key not in state or state[key].shape != tensor.shape:
             there = tuple(state[key].shape) if key in state else "no such tensor"
             raise I2IError(
-                f"{source}: does not fit this model: {key} is {tuple(tensor.shape)} there, here {there}; "
-                f"its model options: {weights.recipe.get('model')}"
+                f"{source}: does not fit this model: {key} is {tuple(tensor.shape)} there, here {there}"
+                f"{_other_options(weights.recipe.get('model', {}), part.as_dict())}"
             )
     model.load_state_dict(dict(weights.tensors), strict=False)
+
+
+def _other_options(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """In which options of the model it differs from that of a weights file, and how to have the same."""
+    other = {name: value for name, value in there.items() if name != "use" and here.get(name, value) != value}
+    if not other:
+        return ""
+    told = ", ".join(f"{name} is {value} there, {here[name]} here" for name, value in other.items())
+    settings = " ".join(f"--set model.{name}={value}" for name, value in other.items())
+    return f"; {told}: {settings}"
 
 
 def _classes(model: Mapping[str, Any]) -> str:

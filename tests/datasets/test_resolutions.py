@@ -148,10 +148,25 @@ def test_two_partners_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_pair_of_another_scale_is_a_broken_picture(tmp_path: Path) -> None:
-    paint(tmp_path / "low" / "a.png", 10, 10)
-    paint(tmp_path / "high" / "a.png", 30, 30)
+    for name, side in (("a", 30), ("b", 20)):
+        paint(tmp_path / "low" / f"{name}.png", 10, 10)
+        paint(tmp_path / "high" / f"{name}.png", side, side)
+    data = pairs(tmp_path / "low", tmp_path / "high")
+    assert list(data.describe()) == ["source", "target"]
     with pytest.raises(BrokenPicture, match="10×10 pixels, and 30×30 large: not 2 times as many"):
-        pairs(tmp_path / "low", tmp_path / "high").load(0, rng())
+        data.load(0, rng())
+    with pytest.raises(UsageError, match=r"none of 2 pairs is of scale 4; the last, .*b\.png: 10×10 pixels, and 20"):
+        pairs(tmp_path / "low", tmp_path / "high", scale=4)
+
+
+def test_a_broken_partner_leaves_a_picture_out(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        paint(tmp_path / "low" / f"{name}.png", 10, 10)
+        paint(tmp_path / "high" / f"{name}.png", 20, 20)
+    (tmp_path / "high" / "b.png").write_bytes(b"")
+    data = pairs(tmp_path / "low", tmp_path / "high")
+    assert [path.name for path in data.pictures] == ["a.png"]
+    assert [picture.reason for picture in data.broken] == ["empty file"]
 
 
 def chain(**things: tuple[float, float] | None) -> tuple[Degradation, ...]:

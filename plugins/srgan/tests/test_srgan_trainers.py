@@ -149,3 +149,10 @@ def test_a_batch_too_small_for_batch_norm_is_refused(trained: Trained) -> None:
     said = r"one square of 16×16 pixels leaves .* a single number: set run\.batch or dataset\.crop to 32 or more"
     with pytest.raises(i2i.I2IError, match=said):
         trained("srgan", "dataset.crop=16", "run.batch=1")
+
+
+def test_weights_of_another_network_are_refused_with_the_options_that_fit(trained: Trained) -> None:
+    first = trained("srresnet", out="a")
+    said = r"; norm is batch there, none here: --set model\.norm=batch$"
+    with pytest.raises(i2i.I2IError, match=said):
+        trained("srgan-relativistic", out="b", init=first)
