@@ -92,7 +92,7 @@ def test_sets_of_all_sizes_are_described_and_broken_files_told(fidelity, sets):
     found = unpaired.distances(ours, theirs)
     assert found.fid > unpaired.distances(ours[:3], ours[3:]).fid
     protocol = unpaired_protocol(features, found)
-    assert in_words(protocol).startswith("features: random, mean of conv")
+    assert in_words(protocol).startswith("pictures by: files; features: random, mean of conv")
     assert f"kernel (x·y/{found.values} + 1)³, mean ± deviation of 100 subsets of 3 pictures" in protocol["KID"]
     data = unpaired_data(found, protocol, found.remarks, broken)
     assert data["count"] == {"pictures": 6, "targets": 6}
