@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from side_by_side import compare
 from torch import Tensor, nn
 
 from i2i import discover, load_recipe
@@ -110,19 +110,9 @@ def main() -> None:
     steps = {"plain loop, fp32": plain_step(asked.width, asked.blocks)}
     for precision in dict.fromkeys(("fp32", Runtime.choose("cpu").precision)):
         steps[f"i2i, {precision}"] = our_step(asked.width, asked.blocks, precision)
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(asked.rounds + 1):
-        for name, step in steps.items():
-            began = time.perf_counter()
-            step(a, b)
-            if turn:  # the first is warm-up
-                seconds[name].append(time.perf_counter() - began)
-    plain = statistics.median(seconds["plain loop, fp32"])
-    print(f"CycleGAN step, ResNet-{asked.blocks} width {asked.width}, {asked.size}×{asked.size}, batch 1, ", end="")
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
-    for name, taken in seconds.items():
-        median = statistics.median(taken)
-        print(f"{plain / median:5.2f}×  {name:18} {median:.3f} s  ({min(taken):.3f} to {max(taken):.3f})")
+    title = f"CycleGAN step, ResNet-{asked.blocks} width {asked.width}, {asked.size}×{asked.size}, batch 1, "
+    title += f"{torch.get_num_threads()} threads, torch {torch.__version__}"
+    compare(title, {name: partial(step, a, b) for name, step in steps.items()}, asked.rounds)
 
 
 if __name__ == "__main__":

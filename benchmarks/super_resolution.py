@@ -8,10 +8,10 @@ Run it on a quiet machine. The ratio comes first; seconds are medians over the r
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
+from functools import partial
 
 import torch
+from side_by_side import compare
 from torch import Tensor, nn
 
 import i2i
@@ -59,20 +59,10 @@ def main() -> None:
     for recipe in ("srresnet", "srresnet-compact"):
         networks[f"i2i {recipe}"] = build_model(i2i.load_recipe(catalog, recipe).model).eval().generator
     picture = torch.rand(1, 3, asked.size, asked.size)
-    seconds: dict[str, list[float]] = {name: [] for name in networks}
-    for turn in range(asked.rounds + 1):
-        for name, network in networks.items():
-            began = time.perf_counter()
-            with torch.no_grad():
-                network(picture)
-            if turn:  # the first is warm-up
-                seconds[name].append(time.perf_counter() - began)
-    plain = statistics.median(seconds["plain SRResNet-16"])
-    print(f"{asked.size}×{asked.size} enlarged 4 times, fp32, ", end="")
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
-    for name, taken in seconds.items():
-        median = statistics.median(taken)
-        print(f"{plain / median:5.2f}×  {name:22} {median:.3f} s  ({min(taken):.3f} to {max(taken):.3f})")
+    title = f"{asked.size}×{asked.size} enlarged 4 times, fp32, {torch.get_num_threads()} threads, "
+    steps = {name: partial(network, picture) for name, network in networks.items()}
+    with torch.no_grad():
+        compare(f"{title}torch {torch.__version__}", steps, asked.rounds)
 
 
 if __name__ == "__main__":
