@@ -186,7 +186,7 @@ def test_sets_of_translations_and_of_files_are_compared(work, model):
     (work / "photos" / "c.png").write_text("no picture")
     code, out, err = run("--pred", "photos", "--target", "paintings", *how)
     assert "KID ↓" in out
-    assert out.splitlines()[-1].startswith("2 pictures against 2; features: random, mean of ")
+    assert out.splitlines()[-1].startswith("2 pictures against 2; pictures by: files; features: random, mean of ")
     assert (code, err.splitlines()) == (3, [
         "not evaluated: photos/c.png: not a picture that Pillow can read (found text)",
         "2 pictures are too few for the covariance of 128 features: FID is biased, KID is not",

@@ -281,7 +281,9 @@ def test_two_ranks_learn_what_one_learns(tmp_path):
         alone.advance(batches(x))
     with torch.multiprocessing.Manager() as manager:
         results = manager.dict()
-        torch.multiprocessing.spawn(_rank, (tmp_path / "store", x, results), nprocs=2)
+        # forked, not spawned: those would import this module by name, and other distributions install `tests` too
+        start_ranks = torch.multiprocessing.start_processes
+        start_ranks(_rank, (tmp_path / "store", x, results), nprocs=2, start_method="fork")
         for parameters, total in (results[0], results[1]):
             assert torch.allclose(parameters, everything(alone.model), atol=1e-6)
             assert torch.allclose(total, x.sum(), atol=1e-5)
