@@ -43,10 +43,10 @@ class Discriminator(nn.Module):
                 f"the discriminator needs pictures of {SMALLEST}×{SMALLEST} pixels or more, found {width}×{height}: "
                 f"set dataset.crop to {SMALLEST} or more"
             )
-        if self.training and len(pictures) * (height // 16) * (width // 16) == 1:
+        if self.training and len(pictures) == 1 and max(height, width) == SMALLEST:
             raise I2IError(
                 f"one square of {width}×{height} pixels leaves the discriminator's batch norm a single number: "
-                "set run.batch or dataset.crop to 32 or more"
+                "set run.batch to 2 or more, or a larger dataset.crop"
             )
         maps = self.layers(pictures * 2 - 1).float()  # (B, 8·width, H/16, W/16)
         with torch.autocast(maps.device.type, enabled=False):  # a logit has more digits than bfloat16 holds

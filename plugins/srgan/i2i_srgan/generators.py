@@ -51,9 +51,8 @@ class ResNet(nn.Module):
         first = self.head(low)  # (B, width, H, W)
         enlarged = self.enlarge(first + self.body(first))  # (B, width, H·scale, W·scale)
         with torch.autocast(enlarged.device.type, enabled=False):  # a colour has more digits than bfloat16 holds
-            return (
-                self.tail(enlarged.to(self.tail.weight.dtype)) + 1
-            ) / 2  # the network's own range is [−1, 1] (section 3.2)
+            signed = self.tail(enlarged.to(self.tail.weight.dtype))  # in [−1, 1] (section 3.2)
+        return (signed + 1) / 2
 
     @staticmethod
     def margin(options: GeneratorOptions) -> int:

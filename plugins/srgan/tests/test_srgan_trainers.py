@@ -146,7 +146,7 @@ def test_a_crop_too_small_for_the_discriminator_is_refused(trained: Trained) -> 
 
 
 def test_a_batch_too_small_for_batch_norm_is_refused(trained: Trained) -> None:
-    said = r"one square of 16×16 pixels leaves .* a single number: set run\.batch or dataset\.crop to 32 or more"
+    said = r"one square of 16×16 pixels leaves .* a single number: set run\.batch to 2 or more"
     with pytest.raises(i2i.I2IError, match=said):
         trained("srgan", "dataset.crop=16", "run.batch=1")
 
