@@ -85,6 +85,11 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(
         assert (code, out, message) == (1, "", "file: cannot be written to: File exists")
 
 
+def test_misuse_leaves_no_folder_for_reports_behind(work):
+    assert run("--pred", "big", "--target", "nowhere", "--json", "new/all.json")[0] == 2
+    assert not (work / "new").exists()
+
+
 def test_a_name_that_is_no_text_reaches_every_report(work):
     for folder, end in (("big", "_LR.png"), ("hr", "_HR.bmp")):
         (work / folder / f"b{end}").rename(work / folder / os.fsdecode(b"b\xff" + end.encode()))

@@ -119,6 +119,8 @@ def test_match_rewrites_names_and_passes_over_what_it_does_not_touch(folders):
         ("x_LR.png", "x_HR.png", "x_LR.bmp"),
     ]
     assert found.passed_over == 1
+    mixed = paired(pictures, pictures, globs=["x_LR*"], rewrite=rewrite_from(["_LR=_HR"]))
+    assert (len(mixed.pairs), mixed.spare) == (1, 0)  # y_LR.png is no target
     assert [pair.name for pair in paired(pictures, targets, globs=["x_H*"]).pairs] == ["x_HR.png"]
     with pytest.raises(UsageError, match=r"pred: none of its 3 pictures has '_SR' in its name to be replaced$"):
         paired(pictures, targets, rewrite=rewrite_from(["_SR=_HR"]))

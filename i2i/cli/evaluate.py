@@ -79,15 +79,15 @@ def evaluate(target: Path, unpaired: bool, **given: Any) -> None:
     """
     _refuse_misuse(unpaired, given)
     # refused before anything is loaded
-    for name in ("json_file", "csv_file"):
-        if given[name] is not None and str(given[name]) != "-":
-            make_destination(Path(given[name]).parent)
     pictures = given["pred"] or given["src"]
     if unpaired:
         chosen, targets = chosen_pictures(pictures, given["globs"]), chosen_pictures(target)
     else:
         found = paired(pictures, target, given["src"], given["globs"], rewrite_from(given["match"]))
 
+    for name in ("json_file", "csv_file"):
+        if given[name] is not None and str(given[name]) != "-":
+            make_destination(Path(given[name]).parent)
     translator, made_by = (None, "") if given["pred"] is not None else _translator(given)
     if unpaired:
         refused = _compare_sets(chosen, targets, translator, made_by, given)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,18 +27,27 @@ class Domain:
     name: str
     pictures: Mapping[Path, str]
     """Each with its path below the folder that was named."""
-    sizes: Counter[tuple[int, int]]
+    sizes: Mapping[Path, tuple[int, int]]
+    """Width and height of each."""
     broken: tuple[BrokenPicture, ...]
+    names_of_broken: tuple[str, ...] = ()
+    """The same as of the readable ones."""
 
     def describe(self) -> dict[str, object]:
         """Counts and sizes, for `Dataset.describe`."""
-        (width, height), _ = self.sizes.most_common(1)[0]
+        sizes = Counter(self.sizes.values())
+        (width, height), _ = sizes.most_common(1)[0]
         return {
             "pictures": len(self.pictures),
             "broken": len(self.broken),
             "most common size": f"{width}×{height}",
-            "distinct sizes": len(self.sizes),
+            "distinct sizes": len(sizes),
         }
+
+    def only(self, kept: Container[Path]) -> Domain:
+        """The same without other readable pictures than these."""
+        pictures = {path: name for path, name in self.pictures.items() if path in kept}
+        return replace(self, pictures=pictures, sizes={path: self.sizes[path] for path in pictures})
 
 
 def open_domain(name: str, folders: Sequence[str] | None, wanted: Callable[[str], bool] = lambda stem: True) -> Domain:
@@ -54,17 +63,18 @@ def open_domain(name: str, folders: Sequence[str] | None, wanted: Callable[[str]
             found[path] = path.name if path == folder else path.relative_to(folder).as_posix()
     if not (found := {path: below for path, below in found.items() if wanted(path.stem)}):
         raise UsageError(f"{', '.join(folders)}: none of its pictures has a name that dataset.match fits")
-    pictures, broken, sizes = dict[Path, str](), list[BrokenPicture](), Counter[tuple[int, int]]()
+    broken, sizes = dict[Path, BrokenPicture](), dict[Path, tuple[int, int]]()
     with ThreadPoolExecutor(8) as threads:
         for path, size in zip(found, threads.map(_size, found), strict=True):
             if isinstance(size, BrokenPicture):
-                broken.append(size)
+                broken[path] = size
             else:
-                pictures[path] = found[path]
-                sizes[size] += 1
-    if not pictures:
-        raise UsageError(f"{', '.join(folders)}: none of {len(found)} pictures can be read ({broken[0].reason})")
-    return Domain(name, pictures, sizes, tuple(broken))
+                sizes[path] = size
+    if not sizes:
+        reason = next(iter(broken.values())).reason
+        raise UsageError(f"{', '.join(folders)}: none of {len(found)} pictures can be read ({reason})")
+    pictures = {path: found[path] for path in sizes}
+    return Domain(name, pictures, sizes, tuple(broken.values()), tuple(found[path] for path in broken))
 
 
 def split(pictures: Mapping[Path, str], share: float) -> tuple[list[Path], list[Path]]:

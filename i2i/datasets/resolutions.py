@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,7 +14,7 @@ from i2i.contracts import Dataset
 from i2i.datasets import CropOptions, DegradedOptions, PairedResolutionsOptions
 from i2i.datasets.folders import Domain, open_domain, split
 from i2i.errors import BrokenPicture, UsageError
-from i2i.images.decode import check_header, open_picture, to_tensor
+from i2i.images.decode import open_picture, to_tensor
 from i2i.images.names import Rewrite, key_of
 
 if TYPE_CHECKING:
@@ -92,8 +91,10 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
         low = open_domain("source", options.source, rewrite.touches)
         self.high = open_domain("target", options.target)
         self.partners = _partners(low, self.high, rewrite)
-        whole = {path: name for path, name in low.pictures.items() if path in self.partners}
-        super().__init__(options, replace(low, pictures=whole))
+        if not self.partners:
+            reason = self.high.broken[0].reason
+            raise UsageError(f"dataset.target: no picture's high-resolution partner can be read ({reason})")
+        super().__init__(options, low.only(self.partners))
         self.broken = (*low.broken, *self.high.broken)
         self._refuse_other_scales()
 
@@ -115,7 +116,7 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
         """Raise `UsageError` where not a single pair is of the scale: then it is the scale that is wrong."""
         reason = None
         for low, high in self.partners.items():
-            if (reason := self._other_scale(check_header(low), check_header(high))) is None:
+            if (reason := self._other_scale(self.domain.sizes[low], self.high.sizes[high])) is None:
                 return
         if reason is not None:
             raise UsageError(f"none of {len(self.partners)} pairs is of scale {self.scale}; the last, {low}: {reason}")
@@ -135,12 +136,12 @@ def _partners(low: Domain, high: Domain, rewrite: Rewrite) -> Mapping[Path, Path
     named: dict[str, list[Path]] = {}
     for path, name in high.pictures.items():
         named.setdefault(key_of(name), []).append(path)
-    broken = {key_of(picture.path) for picture in high.broken}
+    broken = set(map(key_of, high.names_of_broken))
     partners = {}
     for path, name in low.pictures.items():
         wanted = rewrite.of(key_of(name))
         found = named.get(wanted, [])
-        if not found and any(key.endswith(f"/{wanted}") for key in broken):
+        if not found and wanted in broken:
             continue
         if len(found) != 1:
             several = f"{len(found)} pictures {wanted}.* under dataset.target" if found else f"no {wanted}.* there"

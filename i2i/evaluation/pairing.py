@@ -94,6 +94,8 @@ def paired(
     if not pairs:
         raise UsageError(_nothing_pairs(pictures, targets, chosen, single, rewrite))
     used = {path for pair in pairs for path in (pair.target, pair.picture, pair.original)}
+    if rewrite.words:  # in a folder that holds both, what `globs` leave out is no target either
+        used |= {path for path in find_pictures(pictures) if rewrite.touches(path.stem)}
     spare = len(set(goals.paths) - used)
     return Pairing(pairs, single, len(chosen) - len(ours), spare)
 

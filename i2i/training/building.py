@@ -220,13 +220,12 @@ def start_from(model: nn.Module, part: Part, weights: Weights, source: str) -> N
 
 
 def _other_options(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
-    """In which options of the model it differs from that of a weights file, and how to have the same."""
+    """How its model differs from that of a weights file: it is another one, or in these options."""
+    text = "" if there.get("use") == here["use"] else f"; these are weights of model '{there.get('use')}'"
     other = {name: value for name, value in there.items() if name != "use" and here.get(name, value) != value}
-    if not other:
-        return ""
-    told = ", ".join(f"{name} is {value} there, {here[name]} here" for name, value in other.items())
-    settings = " ".join(f"--set model.{name}={value}" for name, value in other.items())
-    return f"; {told}: {settings}"
+    if other:
+        text += "; " + ", ".join(f"{name} is {value} there, {here[name]} here" for name, value in other.items())
+    return text + ": the same with --set model.NAME=VALUE" if other and there.keys() <= here.keys() else text
 
 
 def _classes(model: Mapping[str, Any]) -> str:

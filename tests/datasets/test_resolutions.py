@@ -160,13 +160,18 @@ def test_a_pair_of_another_scale_is_a_broken_picture(tmp_path: Path) -> None:
 
 
 def test_a_broken_partner_leaves_a_picture_out(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        paint(tmp_path / "low" / f"{name}.png", 10, 10)
-        paint(tmp_path / "high" / f"{name}.png", 20, 20)
+    for name, side in (("a", 10), ("b", 11)):
+        paint(tmp_path / "low" / f"{name}.png", side, side)
+        paint(tmp_path / "high" / f"{name}.png", 2 * side, 2 * side)
     (tmp_path / "high" / "b.png").write_bytes(b"")
     data = pairs(tmp_path / "low", tmp_path / "high")
     assert [path.name for path in data.pictures] == ["a.png"]
     assert [picture.reason for picture in data.broken] == ["empty file"]
+    assert data.describe()["source"] == {"pictures": 1, "broken": 0, "most common size": "10×10", "distinct sizes": 1}
+    (tmp_path / "high" / "a.png").write_bytes(b"")
+    paint(tmp_path / "high" / "other.png", 20, 20)
+    with pytest.raises(UsageError, match=r"target: no picture's high-resolution partner can be read \(empty file\)"):
+        pairs(tmp_path / "low", tmp_path / "high")
 
 
 def chain(**things: tuple[float, float] | None) -> tuple[Degradation, ...]:

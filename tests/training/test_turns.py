@@ -1,3 +1,5 @@
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -274,16 +276,18 @@ def _rank(rank, store, x, results):
     torch.distributed.destroy_process_group()
 
 
-def test_two_ranks_learn_what_one_learns(tmp_path):
+def test_two_ranks_learn_what_one_learns(tmp_path, monkeypatch):
+    # their processes import this module by its name: not as part of `tests`, which other distributions install too
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setitem(sys.modules, "test_turns", sys.modules[__name__])
+    monkeypatch.setattr(_rank, "__module__", "test_turns")
     x = torch.randn(8, 3)
     alone = loop_of(minimise_one, batch=8)
     for _ in range(5):
         alone.advance(batches(x))
     with torch.multiprocessing.Manager() as manager:
         results = manager.dict()
-        # forked, not spawned: those would import this module by name, and other distributions install `tests` too
-        start_ranks = torch.multiprocessing.start_processes
-        start_ranks(_rank, (tmp_path / "store", x, results), nprocs=2, start_method="fork")
+        torch.multiprocessing.spawn(_rank, (tmp_path / "store", x, results), nprocs=2)
         for parameters, total in (results[0], results[1]):
             assert torch.allclose(parameters, everything(alone.model), atol=1e-6)
             assert torch.allclose(total, x.sum(), atol=1e-5)

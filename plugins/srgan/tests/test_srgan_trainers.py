@@ -153,6 +153,6 @@ def test_a_batch_too_small_for_batch_norm_is_refused(trained: Trained) -> None:
 
 def test_weights_of_another_network_are_refused_with_the_options_that_fit(trained: Trained) -> None:
     first = trained("srresnet", out="a")
-    said = r"; norm is batch there, none here: --set model\.norm=batch$"
+    said = r"; these are weights of model 'srresnet'; norm is batch there, none here: the same with --set model\.NAME="
     with pytest.raises(i2i.I2IError, match=said):
         trained("srgan-relativistic", out="b", init=first)
