@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ Fixed = Literal["vgg19", "squeezenet1_1", "random"]
 """The networks that need no picture to learn from."""
 Backbone = Literal["squeeze", "vgg", "alex"]
 Pooling = Literal["max", "average"]
+TRAINED = ("vgg19", "squeezenet1_1")
+"""The networks whose weights come from a file."""
 
 VGG19 = Published(
     url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
@@ -40,12 +42,30 @@ ALEXNET = Published(
 )
 
 
+class _NetworkOptions(Options):
+    """What the options of features have in common."""
+
+    use: str
+    weights: FilePath | None = Field(None, description="file of the network's weights; null: the published one")
+    pooling: Pooling = Field(
+        "max", description="of the trained networks: as they were trained, or smoother (Gatys et al. 2016, section 2)"
+    )
+
+    @model_validator(mode="after")
+    def _only_trained_ones_have_a_file(self) -> Self:
+        if self.weights is not None and self.use not in TRAINED:
+            raise ValueError(
+                f"{self.use} features read no file; set `use` too, to the network that it holds: {', '.join(TRAINED)}"
+            )
+        return self
+
+
 def at_hand() -> Network:
     """The best features that need no download: VGG-19 where torchvision has fetched its weights, else learned ones."""
     return "vgg19" if VGG19.is_here else "learned"
 
 
-class FeatureOptions(Options):
+class FeatureOptions(_NetworkOptions):
     """Which features describe pictures."""
 
     use: Network = Field(
@@ -53,18 +73,6 @@ class FeatureOptions(Options):
         description="vgg19 and squeezenet1_1 were trained on ImageNet, their weights are fetched once; learned needs "
         "none, its filters are learned from the style; default: vgg19 where its weights are here already",
     )
-    weights: FilePath | None = Field(None, description="file of the network's weights; null: the published one")
-    pooling: Pooling = Field(
-        "max", description="of the trained networks: as they were trained, or smoother (Gatys et al. 2016, section 2)"
-    )
-
-    @model_validator(mode="after")
-    def _learned_ones_have_no_file(self) -> FeatureOptions:
-        if self.use == "learned" and self.weights is not None:
-            raise ValueError(
-                "learned features read no file; set `use` too, to the network that it holds: vgg19, squeezenet1_1"
-            )
-        return self
 
 
 def fixed_at_hand() -> Fixed:
@@ -74,7 +82,7 @@ def fixed_at_hand() -> Fixed:
     return "squeezenet1_1" if SQUEEZENET.is_here else "random"
 
 
-class FixedFeatureOptions(Options):
+class FixedFeatureOptions(_NetworkOptions):
     """Which features pictures are compared by, where there is none to learn features from."""
 
     use: Fixed = Field(
@@ -82,16 +90,6 @@ class FixedFeatureOptions(Options):
         description="vgg19 and squeezenet1_1 were trained on ImageNet, their weights are fetched once; random needs "
         "none; default: the first of them whose weights are here already",
     )
-    weights: FilePath | None = Field(None, description="file of the network's weights; null: the published one")
-    pooling: Pooling = Field("max", description="as the networks were trained, or smoother")
-
-    @model_validator(mode="after")
-    def _random_ones_have_no_file(self) -> FixedFeatureOptions:
-        if self.use == "random" and self.weights is not None:
-            raise ValueError(
-                "random features read no file; set `use` too, to the network that it holds: vgg19, squeezenet1_1"
-            )
-        return self
 
 
 class LPIPSOptions(Options):

@@ -58,6 +58,8 @@ def pooled(maps: Tensor) -> Tensor:
 
     As `nn.AdaptiveAvgPool2d`, whose gradients on CUDA are summed in no fixed order.
     """
+    if maps.shape[-2:] == (POOLED, POOLED):  # the published crop
+        return maps
     rows, columns = (_shares(size, maps) for size in maps.shape[-2:])
     return rows @ maps @ columns.T
 

@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from dataclasses import replace
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import i2i
-from i2i.evaluation.paired import Evaluation, Ruler, measured, translated
-from i2i.evaluation.pairing import paired
-from i2i.images.names import Rewrite
 
 WEIGHTS = Path(str(files("i2i_srgan"))) / "weights"
 CARD = """\
@@ -70,7 +68,7 @@ def main() -> None:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         name, step = translator.name, translator.header["step"]
         names.append(f"| `{path.name}` | `{name}` | {parameters:,} | {step:,} | `{digest}` |")
-        figures += _figures(translator, asked.set5 / f"image_SRF_{scale}")
+        figures += _figures(path, asked.set5 / f"image_SRF_{scale}", scale)
         hardware.append(f"`{path.name}`: {_effort(run)}")
     environment = _environment(asked.runs[0])
     told = f"Trained on {environment['threads']} core of an {environment['device name']} ({environment['precision']}): "
@@ -81,21 +79,21 @@ def main() -> None:
     print(text, end="")
 
 
-def _figures(translator: i2i.Translator, folder: Path) -> list[str]:
-    pairs = paired(folder, folder, folder, ["*_LR.png"], Rewrite((("_LR", "_HR"),))).pairs
-    scale = translator.geometry.scale
-    ruler = Ruler(scale=scale, border=scale, baseline="originals")
-    once, eight = (
-        Evaluation.of(measured(translated(replace(translator, self_ensemble=ways), pairs), ruler))
-        for ways in (False, True)
-    )
-    bicubic = once.bicubic_mean("psnr_y"), once.bicubic_mean("ssim_y")
-    rows = {
-        "bicubic": bicubic,
-        "shipped": (once.mean("psnr_y"), once.mean("ssim_y")),
-        "shipped, `--self-ensemble`": (eight.mean("psnr_y"), eight.mean("ssim_y")),
-    }
-    return [f"| ×{scale} | {name} | {psnr:.2f} | {ssim:.4f} |" for name, (psnr, ssim) in rows.items()]
+def _figures(weights: Path, folder: Path, scale: int) -> list[str]:
+    """The rows of one scale, out of what `i2i evaluate` says."""
+    pairs = ["--src", folder, "--target", folder, "--glob", "*_LR.png", "--match", "_LR=_HR"]
+    asked = ["evaluate", "--weights", weights, *pairs, "--lpips", "none", "--json", "-"]
+    once, eight = (_evaluated(*asked, *ways) for ways in ([], ["--self-ensemble"]))
+    rows = {"bicubic": (once, "bicubic"), "shipped": (once, "mean"), "shipped, `--self-ensemble`": (eight, "mean")}
+    return [
+        f"| ×{scale} | {name} | {found['psnr_y'][which]:.2f} | {found['ssim_y'][which]:.4f} |"
+        for name, (found, which) in rows.items()
+    ]
+
+
+def _evaluated(*arguments: str | Path) -> Any:
+    line = [sys.executable, "-m", "i2i", *map(str, arguments)]
+    return json.loads(subprocess.run(line, check=True, capture_output=True, text=True).stdout)["metrics"]
 
 
 def _scale(run: Path) -> int:
