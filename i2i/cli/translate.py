@@ -15,7 +15,15 @@ import click
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.errors import BrokenPicture, UsageError
-from i2i.inference.files import Job, StepsWriter, make_destination, plan, steps_folders, translate_files
+from i2i.inference.files import (
+    Job,
+    StepsWriter,
+    make_destination,
+    plan,
+    steps_folders,
+    translate_files,
+    with_masks,
+)
 
 if TYPE_CHECKING:
     from i2i.inference.translator import Translator
@@ -34,6 +42,8 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 @click.option("--src", "sources", type=PATH, multiple=True, help="Folder or file to translate; may be repeated.")
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Only pictures whose name fits, such as "
               "'*_LR.png', or whose path below --src does, where there is a slash; may be repeated.")  # fmt: skip
+@click.option("--mask", "masks", type=PATH, help="What a model that fills is to paint anew, in white: a picture, or a "
+              "folder of them named as those of --src. What is transparent is painted too.")  # fmt: skip
 @click.option("--scale", type=click.IntRange(1), metavar="N", help="Make sure that the weights enlarge N times.")
 @click.option("--self-ensemble", is_flag=True, help="Translate each picture in its 8 flips and rotations and take the "
               "mean: 8 times the time for a little more fidelity.")  # fmt: skip
@@ -62,7 +72,8 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     """Translate pictures of any size; each keeps its name, its folder below --src and its file format.
 
     A model that restores, such as one for super-resolution, keeps grey grey, transparency and 16 bits, where the file
-    format holds them. A file that cannot be read, or its translation not be written in its format, is reported and the
+    format holds them; one that fills paints what is transparent or shown by --mask, and leaves all other pixels as they
+    are. A file that cannot be read, or its translation not be written in its format, is reported and the
     rest is done (exit code 3). A model that makes pictures out of nothing takes --count instead and writes 00000.png,
     00001.png and so on.
 
@@ -71,6 +82,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     i2i translate --run my-run --direction target-to-source --src paintings/ --dst photos-again/
     i2i translate --weights monet.safetensors --src a.jpg --src b.png --dst out/
     i2i translate --plugin srgan --src small/ --glob '*_LR.png' --dst large/
+    i2i translate --plugin pix2pix-holes --src scratched/ --mask scratches/ --dst mended/
     i2i translate --plugin gatys --set model.style=starry.jpg --src photos/ --dst painted/
     i2i translate --plugin dcgan --count 64 --seed 7 --grid --dst faces/
     i2i translate --plugin dcgan --count 8 --interpolate 50 --dst walk/
@@ -88,6 +100,8 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     options = settings.options() | {name: value for _, name, value in sugar}
     catalog = discover()
     jobs = plan(sources, destination, given["globs"])
+    if given["masks"] is not None:
+        jobs = with_masks(jobs, given["masks"], destination)
     steps = steps_folders(jobs) if every is not None else {}
 
     from i2i.inference.choosing import choose_weights, require_scale
@@ -101,6 +115,8 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     translator = load(source, catalog=catalog, **where)
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
     refuse_misuse(translator, sampling, usage)
+    if given["masks"] is not None:
+        translator.require_filling(f"--mask {given['masks']}")
     if given["scale"] is not None:
         require_scale(translator, given["scale"], catalog)
     using = f"{translator.name}: {why}"
@@ -128,7 +144,12 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
 
 def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[str, Any]) -> None:
     """Raise `UsageError` where flags for translations come without pictures, or exclude each other."""
-    flags = {"--glob": given["globs"], "--scale": given["scale"], "--self-ensemble": given["self_ensemble"]}
+    flags = {
+        "--glob": given["globs"],
+        "--mask": given["masks"],
+        "--scale": given["scale"],
+        "--self-ensemble": given["self_ensemble"],
+    }
     for flag in [flag for flag, value in flags.items() if value]:
         if sampling is not None:
             raise UsageError(f"{flag} is for pictures that are translated: it needs --src DIR")

@@ -27,15 +27,26 @@ class Geometry:
     channels: int = 3
     """1 or 3; a one-channel model is given luma and its answer is shown as grey."""
     size: tuple[int, int] | None = None
-    """The one (height, width) that the model knows, where it knows only one: what it learns from and samples."""
+    """The one (height, width) that the model knows, where it knows only one: what it learns from and samples. Pictures
+    that it translates are brought to this size and its answers back to theirs."""
     restores: bool = False
     """Whether the answer shows the same picture, only better: grey stays grey, transparency and 16-bit levels are kept.
     Else it is a new picture: RGB of 8 bits, with what was transparent laid over a background."""
+    fills: bool = False
+    """Whether the answer is the same picture with only its holes made anew: what is not opaque, and what a mask shows.
+    Each call is told of them by `Request.mask`, and what lies under it is whatever the file happened to hold. All other
+    pixels stay as they are, bit for bit; grey stays grey and 16-bit levels are kept."""
     tiling: Tiling = "never"
     """`margin`: tiles with that overlap are exact; `statistics`: a norm looks at the whole picture; `never`."""
 
+    def __post_init__(self) -> None:
+        if self.fills and (self.scale != 1 or self.size is not None):
+            raise ValueError("a model that fills keeps each picture's size: scale is 1 and size None")
+
     def padded(self, height: int, width: int) -> tuple[int, int]:
         """The (height, width) that a picture of this size has when it reaches the network."""
+        if self.size is not None:
+            return self.size
 
         def up(size: int) -> int:
             return -(-max(size, self.min_size) // self.multiple_of) * self.multiple_of
@@ -43,8 +54,8 @@ class Geometry:
         return up(height), up(width)
 
     def channelled(self, pictures: Tensor) -> Tensor:
-        """(…, 3, H, W) → (…, channels, H, W) as the model takes it: luma for one channel."""
-        if self.channels == pictures.shape[-3]:
+        """(…, 3, H, W) → (…, channels, H, W) as the model takes it: luma for one channel. A mask stays as it is."""
+        if pictures.shape[-3] in (1, self.channels):
             return pictures
         return luma(pictures)
 

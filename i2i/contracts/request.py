@@ -29,7 +29,7 @@ class Request:
     seeds: tuple[int, ...] = ()
     """One a picture of the batch: all the chance there is in its translation."""
     mask: Tensor | None = None
-    """(B, 1, H, W) in [0, 1], or None."""
+    """(B, 1, H, W): 1 where a model that fills (`Geometry.fills`) is to paint, 0 elsewhere; None for all others."""
     report: Callable[..., None] = _silent
     """`report(fraction, **scalars)`: how far this batch is, in [0, 1]."""
     show: Callable[[int, Tensor], None] = unseen

@@ -31,6 +31,8 @@ _FORMATS = {
     ".webp": "WEBP",
 }
 _MODES = {".pbm": "1", ".pgm": "L", ".ppm": "RGB"}  # what Pillow would otherwise take from the picture
+INEXACT = frozenset({".gif", ".jpeg", ".jpg", ".pbm", ".webp"})
+"""Suffixes of formats that, as they are written here, give other pixels back."""
 _WITH_ALPHA = ("GIF", "PNG", "TIFF", "WEBP")
 _WITH_GREY_ALPHA = ("PNG", "TIFF")
 _DEEP: Mapping[str, Callable[[deep.Levels16, bytes | None], bytes]] = {

@@ -85,6 +85,15 @@ class Whole:
             image.info["icc_profile"] = self.levels.profile
         return image
 
+    def cut_out(self, mask: Tensor) -> Whole:
+        """With nothing to be seen where the mask (1, H, W) is true."""
+        import torch
+
+        opaque = 255 if self.values.dtype == torch.uint8 else 1
+        colour = self.values[:-1] if self.has_alpha else self.values
+        alpha = self.values[-1:] if self.has_alpha else torch.full_like(colour[:1], opaque)
+        return replace(self, values=torch.cat([colour, alpha.masked_fill(mask.to(alpha.device), 0)]))
+
     def over(self, background: tuple[int, ...]) -> Whole:
         """Without alpha: laid over a colour of 8-bit levels; grey stays grey where that is grey too."""
         import torch

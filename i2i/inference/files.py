@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from PIL import Image
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import to_image, without_frames
-from i2i.images.encode import write_picture, write_whole
+from i2i.images.encode import INEXACT, write_picture, write_whole
 from i2i.images.folders import find_pictures
-from i2i.images.names import fits
+from i2i.images.names import fits, key_of
 from i2i.images.whole import Whole
 from i2i.inference.onlooker import Onlooker
 
@@ -32,6 +32,8 @@ class Job:
 
     source: Path
     target: Path
+    mask: Path | None = None
+    """The picture that shows what of the source is to be made anew."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Done:
     broken: BrokenPicture | None
     """Why there is no translation: the source cannot be read, or its translation cannot be encoded."""
     lost: Sequence[str] = ()
-    """What the source has and the translation's format does not hold, a phrase each."""
+    """What the source has and the translation's format does not hold, and what else is worth telling: a phrase each."""
 
 
 def plan(sources: Sequence[Path], destination: Path, globs: Sequence[str] = ()) -> list[Job]:
@@ -78,6 +80,29 @@ def plan(sources: Sequence[Path], destination: Path, globs: Sequence[str] = ()) 
         if (original := originals.get(_real(job.target))) is not None:
             raise UsageError(f"{original}: the translation of {job.source} would overwrite it; choose another --dst")
     return list(jobs.values())
+
+
+def with_masks(jobs: Sequence[Job], masks: Path, destination: Path) -> list[Job]:
+    """The jobs with the mask that is for all of them, or with those of their names in the folder `masks`.
+
+    Suffixes may differ. Raises `UsageError` where there is no such file or folder, where a picture has no mask or
+    several, and where the masks lie among the pictures.
+    """
+    if masks.is_file():
+        return [replace(job, mask=masks) for job in jobs]
+    found: dict[str, list[Path]] = {}
+    for path in find_pictures(masks):
+        found.setdefault(key_of(path.relative_to(masks)), []).append(path)
+    paired = []
+    for job in jobs:
+        if Path(_real(job.source)).is_relative_to(_real(masks)):
+            raise UsageError(f"{job.source}: is a mask, in {masks}, and in --src; keep masks in a folder of their own")
+        key = key_of(job.target.relative_to(destination))
+        if len(fitting := found.get(key, [])) != 1:
+            what = " and ".join(map(str, fitting)) if fitting else f"no {key}.* in {masks}"
+            raise UsageError(f"{job.source}: needs one mask of its name, found {what}")
+        paired.append(replace(job, mask=fitting[0]))
+    return paired
 
 
 def _real(path: Path) -> str:
@@ -118,10 +143,12 @@ def translate_files(
             lost = write_whole(Whole(translated.picture, translated.levels), translated.item.target, background)
         except BrokenPicture as broken:
             return Done(translated.item, without_frames(broken))
+        if translator.geometry.fills and translated.item.target.suffix.lower() in INEXACT:
+            lost.append("known pixels changed too, as this file format is not exact (PNG is)")
         written(translated.item)
-        return Done(translated.item, None, lost)
+        return Done(translated.item, None, (*translated.notes, *lost))
 
-    translations = translator.stream(jobs, batch, seed, lambda job: job.source, onlooker)
+    translations = translator.stream(jobs, batch, seed, lambda job: job.source, onlooker, mask_of=lambda job: job.mask)
     return overlapped(write, translations, ahead=2 * batch + 2)
 
 

@@ -1,4 +1,4 @@
-"""Any picture size through a model of any geometry: pad, expand channels, compute, crop."""
+"""Any picture size through a model of any geometry: pad or resize, expand channels, compute, crop or resize back."""
 
 from __future__ import annotations
 
@@ -15,8 +15,13 @@ HARDLY_SEEN = 8 / 255
 
 
 def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
-    """(3, H, W) → (C, H', W') as the model takes it: luma for one channel, mirrored beyond the right and lower edge."""
+    """(3, H, W) → (C, H', W') as the model takes it: luma for one channel, mirrored beyond the right and lower edge.
+
+    A model that knows one size is given the picture brought to it.
+    """
     picture = geometry.channelled(picture)
+    if geometry.size is not None:
+        return _resized(picture, geometry.size).clamp(0, 1)
     height, width = geometry.padded(*picture.shape[-2:])
     rows = mirrored(picture.shape[-2], height, picture.device)
     columns = mirrored(picture.shape[-1], width, picture.device)
@@ -26,11 +31,15 @@ def fitted(picture: Tensor, geometry: Geometry) -> Tensor:
 def restored(output: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
     """(C, H'·scale, W'·scale) → (3, H·scale, W·scale) in [0, 1], where (H, W) is `size`."""
     height, width = size[0] * geometry.scale, size[1] * geometry.scale
+    if geometry.size is not None:
+        return shown(_resized(output.float(), (height, width)))
     return shown(output[:, :height, :width])
 
 
 def on_its_way(output: Tensor, size: tuple[int, int], geometry: Geometry) -> Tensor:
     """(C, h, w), a padded picture in any resolution → the part of it that is the picture (3, h', w') in [0, 1]."""
+    if geometry.size is not None:
+        return shown(output)  # all of it is
     shares = (there / whole for there, whole in zip(output.shape[-2:], geometry.padded(*size), strict=True))
     height, width = (max(1, round(own * share)) for own, share in zip(size, shares, strict=True))
     return shown(output[:, :height, :width])
@@ -89,6 +98,22 @@ def apply_whole(
     return [torch.cat([picture, made[place]]) if place in made else picture for place, picture in enumerate(whole)]
 
 
+def apply_filling(
+    model: Callable[[Tensor, Tensor], Tensor], pictures: list[Tensor], geometry: Geometry
+) -> list[Tensor]:
+    """Pictures (C, H, W) in [0, 1] of one padded size through a model that fills, each back whole, without alpha.
+
+    C is 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. What is not wholly opaque is a hole; the model is told of
+    them by a mask (B, 1, H', W'). Outside of them every number stays as it is. Grey is the luma of what it answers.
+    """
+    colours, alphas = zip(*map(_parted, pictures), strict=True)
+    holes = [_holes(colour, alpha) for colour, alpha in zip(colours, alphas, strict=True)]
+    mask = torch.stack([fitted(hole, geometry) for hole in holes])
+    answers = apply(lambda images: model(images, mask), [_in_three(colour) for colour in colours], geometry)
+    made = [luma(answer) if len(colour) == 1 else answer for answer, colour in zip(answers, colours, strict=True)]
+    return [torch.where(hole > 0, new, old) for hole, new, old in zip(holes, made, colours, strict=True)]
+
+
 def filled(colour: Tensor, alpha: Tensor) -> Tensor:
     """(C, H, W) with what hardly anybody sees, by alpha (1, H, W), painted in the colours of visible pixels around.
 
@@ -114,6 +139,18 @@ def _pulled_and_pushed(colour: Tensor, weight: Tensor) -> Tensor:
 
 def _parted(picture: Tensor) -> tuple[Tensor, Tensor | None]:
     return (picture[:-1], picture[-1:]) if len(picture) in (2, 4) else (picture, None)
+
+
+def _holes(colour: Tensor, alpha: Tensor | None) -> Tensor:
+    """(1, H, W): 1 where something is missing, 0 elsewhere."""
+    return torch.zeros_like(colour[:1]) if alpha is None else (alpha < 1).to(colour)
+
+
+def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """(C, H, W) → (C, *size), bicubic; every pixel counts where it becomes smaller."""
+    if picture.shape[-2:] == size:
+        return picture
+    return interpolate(picture[None], size, mode="bicubic", antialias=True)[0]
 
 
 def _visible(colour: Tensor, alpha: Tensor | None) -> Tensor:

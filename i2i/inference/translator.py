@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 from i2i.contracts import API_VERSION, Geometry, Options, Request, Weights
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import open_picture, parsed_colour, to_image, to_tensor
+from i2i.images.masks import masked
 from i2i.images.whole import EIGHT_BITS, Levels, Whole, open_whole
 from i2i.inference.ensemble import in_all_ways
-from i2i.inference.fitting import apply_whole, on_its_way
+from i2i.inference.fitting import apply_filling, apply_whole, on_its_way
 from i2i.inference.onlooker import Onlooker
 from i2i.inference.pipeline import Read, batched, read_ahead
 from i2i.inference.sampling import Place, closed_walk, pictures_at
@@ -38,10 +40,13 @@ class Translated(Generic[Item]):
     item: Item
     picture: Tensor | None
     """float (C, H·scale, W·scale) in [0, 1], on the CPU; None where the item could not be read. C is 3, but of a model
-    that restores 1 for grey, 2 for grey and alpha and 4 for RGB and alpha, as the item had them."""
+    that restores 1 for grey, 2 for grey and alpha and 4 for RGB and alpha, as the item had them, and of one that fills
+    1 for grey."""
     broken: BrokenPicture | None = None
     levels: Levels = EIGHT_BITS
-    """What the item's levels were in its file, where the model restores."""
+    """What the item's levels were in its file, where the model restores or fills."""
+    notes: Sequence[str] = ()
+    """What is worth telling of it, a phrase each."""
 
 
 @dataclass(frozen=True)
@@ -86,21 +91,31 @@ class Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
         return replace(self, options=_laid_over(self.options, changes))
 
-    def translate(self, pictures: Any, batch: int = 1, seed: int = 0) -> Any:
+    def translate(self, pictures: Any, batch: int = 1, seed: int = 0, masks: Any = None) -> Any:
         """Translate one picture, or many in their order.
 
         A picture is a path, a PIL image (answered by a PIL image) or a tensor (3, H, W), float in [0, 1] or uint8
         (answered by a float tensor in [0, 1]). A model whose `geometry.restores` answers grey by grey (mode L, of 16
         bits I;16) and keeps alpha (LA, RGBA); colours of more than 8 bits fit into no PIL image, but into tensors.
-        Raises `BrokenPicture` for the first one that cannot be read.
+        A model whose `geometry.fills` paints what is transparent and what `masks`, one a picture, show in white: paths,
+        PIL images or tensors (1, H, W) of the pictures' sizes, or None for those without.
+        Raises `BrokenPicture` for the first one that cannot be read, `UsageError` for masks that the model has no use
+        for or whose number is another.
         """
         if isinstance(pictures, str | Path | Image.Image) or (isinstance(pictures, Tensor) and pictures.dim() == 3):
-            return self.translate([pictures], batch, seed)[0]
+            return self.translate([pictures], batch, seed, None if masks is None else [masks])[0]
+        pairs = zip(pictures, repeat(None), strict=False)
+        if masks is not None:
+            self.require_filling("masks")
+            pictures, masks = list(pictures), list(masks)
+            if len(pictures) != len(masks):
+                raise UsageError(f"masks: {len(masks)} for {len(pictures)} pictures; give one a picture, or None")
+            pairs = zip(pictures, masks, strict=True)
         answers: dict[int, Any] = {}
-        for done in self.stream(pictures, batch, seed):
+        for done in self.stream(pairs, batch, seed, lambda pair: pair[0], mask_of=lambda pair: pair[1]):
             if done.picture is None:
                 raise done.broken or I2IError(f"picture {done.index} could not be read")
-            is_tensor = isinstance(done.item, Tensor)
+            is_tensor = isinstance(done.item[0], Tensor)
             answers[done.index] = done.picture if is_tensor else Whole(done.picture, done.levels).image()
         return [answers[index] for index in sorted(answers)]
 
@@ -111,16 +126,17 @@ class Translator:
         seed: int = 0,
         picture_of: Callable[[Item], Any] = lambda item: item,
         onlooker: Onlooker | None = None,
+        mask_of: Callable[[Item], Any] = lambda item: None,
     ) -> Iterator[Translated[Item]]:
         """Translate items as they come; answers are grouped by size, so not always in order. Memory is bounded.
 
-        `picture_of` says which path, PIL image or tensor belongs to an item; `onlooker` learns how a batch of items
-        comes along, where the model says.
+        `picture_of` says which path, PIL image or tensor belongs to an item, `mask_of` which mask, if any; `onlooker`
+        learns how a batch of items comes along, where the model says.
         """
         _require("batch", batch, least=1, example=8)
         if not self.translates:
             raise UsageError(f"{self.name} makes pictures out of nothing: use sample(count), not translate(pictures)")
-        reads = read_ahead(lambda item: self._open(picture_of(item)), items, ahead=2 * batch + 2)
+        reads = read_ahead(lambda item: self._open(picture_of(item), mask_of(item)), items, ahead=2 * batch + 2)
         for group in batched(reads, self._size_on_device, batch, most=4 * batch):
             if group[0].picture is None:
                 yield from (Translated(read.index, read.item, None, read.broken) for read in group)
@@ -158,9 +174,20 @@ class Translator:
             raise UsageError(f"{self.name} translates pictures: use translate(pictures), not sample(count)")
         return pictures_at(places, self.model, self.options, self.runtime, seed, batch)
 
-    def _open(self, picture: Path | str | Image.Image | Tensor) -> Whole:
+    def require_filling(self, asked: str) -> None:
+        """Raise `UsageError` where the model has no use for masks."""
+        if not self.geometry.fills:
+            raise UsageError(f"{asked}: {self.name} fills no holes; leave it out, or take a model that does")
+
+    def _open(self, picture: Path | str | Image.Image | Tensor, mask: Any) -> Whole:
+        opened = self._opened(picture)
+        if mask is None:
+            return opened
+        return masked(opened, mask, picture if isinstance(picture, Path | str) else "the picture")
+
+    def _opened(self, picture: Path | str | Image.Image | Tensor) -> Whole:
         if not isinstance(picture, Tensor):
-            if self.geometry.restores:
+            if self.geometry.restores or self.geometry.fills:
                 return open_whole(picture)
             return Whole(to_tensor(open_picture(picture, self.background)))
         if picture.dim() != 3 or picture.shape[0] != 3 or not picture.numel():
@@ -190,13 +217,26 @@ class Translator:
             asked = request
             if alpha_of is not None:  # nobody wants to see or hear of these
                 asked = Request(options=self.options, seeds=tuple(seeds[place] for place in alpha_of))
-            return in_all_ways(self.model, images, asked) if self.self_ensemble else self.model.translate(images, asked)
+            return self._asked(images, asked)
 
         advice = "lower --batch, or translate smaller pictures"
         with torch.inference_mode(False), torch.no_grad(), self.runtime.autocast(), memory_explained(advice):
-            outputs = apply_whole(model, pictures, self.geometry)
+            if self.geometry.fills:
+                outputs = apply_filling(
+                    lambda images, mask: self._asked(images, replace(request, mask=mask)), pictures, self.geometry
+                )
+            else:
+                outputs = apply_whole(model, pictures, self.geometry)
         for read, whole, output in zip(group, wholes, outputs, strict=True):
-            yield Translated(read.index, read.item, output.cpu(), levels=whole.levels)
+            untouched = self.geometry.fills and not whole.is_seen_through
+            notes = ["unchanged, as nothing of it is transparent or masked"] if untouched else []
+            yield Translated(read.index, read.item, output.cpu(), levels=whole.levels, notes=notes)
+
+    def _asked(self, images: Tensor, request: Request) -> Tensor:
+        """What the model answers."""
+        if self.self_ensemble:
+            return in_all_ways(self.model, images, request)
+        return self.model.translate(images, request)
 
 
 def load(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i import I2IError, UsageError
+from i2i import Geometry, I2IError, UsageError
 from i2i.inference.files import make_destination, plan, translate_files
 from i2i.inference.translator import Translated
 
@@ -105,7 +105,9 @@ def test_a_destination_that_cannot_be_written_is_one_line(tree):
 class Widening:
     """Answers every picture with a white one as wide as the file's name says."""
 
-    def stream(self, jobs, batch, seed, picture_of, onlooker):
+    geometry = Geometry()
+
+    def stream(self, jobs, batch, seed, picture_of, onlooker, mask_of):
         for index, job in enumerate(jobs):
             yield Translated(index, job, torch.ones(3, 1, int(picture_of(job).stem)))
 

@@ -45,6 +45,32 @@ def test_pictures_of_different_sizes_and_one_padded_size_share_a_batch():
     assert all(torch.equal(answer, picture) for answer, picture in zip(answers, pictures, strict=True))
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 7), (40, 24), (64, 8)])
+def test_a_model_of_one_size_is_given_pictures_brought_to_it_and_answers_in_theirs(height, width):
+    geometry = Geometry(size=(16, 8))
+    given = []
+
+    def model(batch):
+        given.append(batch)
+        return batch
+
+    ramp = torch.linspace(0, 1, width).expand(3, height, width)
+    (answer,) = apply(model, [ramp], geometry)
+    assert given[0].shape == (1, 3, 16, 8)
+    assert answer.shape == (3, height, width)
+    assert torch.allclose(answer, ramp, atol=0.1)
+
+
+def test_a_picture_that_has_the_one_size_is_not_touched():
+    picture = torch.rand(3, 16, 8)
+    (answer,) = apply(lambda batch: batch, [picture], Geometry(size=(16, 8)))
+    assert torch.equal(answer, picture)
+
+
+def test_pictures_of_all_sizes_share_a_batch_of_a_model_of_one_size():
+    assert {Geometry(size=(16, 8)).padded(*size) for size in [(1, 1), (300, 20)]} == {(16, 8)}
+
+
 def test_a_one_channel_model_is_given_luma_and_answers_grey():
     geometry = Geometry(channels=1)
     model, given = seen_by(geometry)
@@ -134,3 +160,9 @@ def test_no_dark_halo_creeps_into_the_edges_of_what_is_visible():
 
     (answer,) = apply_whole(blurring, [picture], Geometry())
     assert torch.allclose(answer[:3][:, answer[3] > 0], torch.ones(()))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_mask_keeps_its_one_channel_whatever_the_model_takes(channels):
+    mask = torch.rand(2, 1, 4, 4)
+    assert Geometry(channels=channels).channelled(mask) is mask

@@ -230,7 +230,7 @@ def test_what_a_model_cannot_do_is_refused_with_what_it_can(dots):
 
 def test_a_model_that_can_do_both_does_both(dots):
     both = dots("dots-both")
-    picture = torch.rand(3, 8, 8)
+    picture = torch.rand(3, 16, 16)
     assert torch.allclose(both.translate(picture), 1 - picture)
     assert len(both.sample(2)) == 2
 
