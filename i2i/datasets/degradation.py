@@ -24,7 +24,7 @@ def degraded(high: Tensor, scale: int, chain: Sequence[Degradation], generator: 
         if thing.between is None:
             pictures, is_shrunk = shrunk(pictures, scale), True
             continue
-        happens = torch.rand(len(pictures), 1, 1, 1, generator=generator, device=pictures.device) < thing.chance
+        happens = happening(len(pictures), thing.chance, generator)
         changed = HAPPENINGS[thing.use](pictures, thing.between, generator).clamp(0, 1)
         pictures = torch.where(happens, changed, pictures)
     return (pictures * 255).round() / 255 if is_shrunk else shrunk(pictures, scale)
@@ -82,6 +82,11 @@ HAPPENINGS: dict[str, Callable[[Tensor, tuple[float, float], torch.Generator], T
     "noise": noisy,
     "jpeg": compressed,
 }
+
+
+def happening(count: int, chance: float, generator: torch.Generator) -> Tensor:
+    """(B, 1, 1, 1): to which pictures of a batch a thing happens."""
+    return torch.rand(count, 1, 1, 1, generator=generator, device=generator.device) < chance
 
 
 def drawn(shape: Sequence[int], between: tuple[float, float], generator: torch.Generator) -> Tensor:

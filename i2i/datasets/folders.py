@@ -89,20 +89,40 @@ def split(pictures: Mapping[Path, str], share: float) -> tuple[list[Path], list[
     return [path for path in pictures if path not in held_out], [path for path in pictures if path in held_out]
 
 
-def random_square(picture: Image.Image, side: int, resize: int, flip: bool, rng: numpy.random.Generator) -> Image.Image:
-    """A square of `side` pixels out of `picture`, resized until its shorter side is `resize` pixels, at least `side`.
+@dataclass(frozen=True)
+class Square:
+    """A place in a picture of any size, as one of `width` times `height` pixels that it is resized to."""
 
-    The place is random; with `flip` every other square is mirrored. What lies outside the square is not resized.
+    side: int
+    width: int
+    height: int
+    left: int
+    top: int
+    mirrored: bool
+
+    def of(self, picture: Image.Image) -> Image.Image:
+        """What is seen there, `side` pixels a side. What lies outside is not resized."""
+        across, down = picture.width / self.width, picture.height / self.height
+        right, bottom = self.left + self.side, self.top + self.side
+        box = (self.left * across, self.top * down, right * across, bottom * down)
+        square = picture.resize((self.side, self.side), Image.Resampling.BICUBIC, box=box)
+        return square.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.mirrored else square
+
+
+def random_place(size: tuple[int, int], side: int, resize: int, flip: bool, rng: numpy.random.Generator) -> Square:
+    """A square of `side` pixels in a picture of `size`, resized until its shorter side is `resize`, at least `side`.
+
+    The place is random; with `flip` every other square is mirrored.
     """
-    shrink = min(picture.size) / resize  # source pixels per resized pixel
-    width, height = (max(side, round(length / shrink)) for length in picture.size)
+    shrink = min(size) / resize  # source pixels per resized pixel
+    width, height = (max(side, round(length / shrink)) for length in size)
     left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
-    across, down = picture.width / width, picture.height / height
-    box = (left * across, top * down, (left + side) * across, (top + side) * down)
-    square = picture.resize((side, side), Image.Resampling.BICUBIC, box=box)
-    if flip and rng.random() < 0.5:
-        square = square.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return square
+    return Square(side, width, height, left, top, bool(flip and rng.random() < 0.5))
+
+
+def random_square(picture: Image.Image, side: int, resize: int, flip: bool, rng: numpy.random.Generator) -> Image.Image:
+    """What is seen at a random place of one picture."""
+    return random_place(picture.size, side, resize, flip, rng).of(picture)
 
 
 def _place(name: str) -> float:

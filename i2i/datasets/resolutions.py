@@ -10,12 +10,13 @@ import numpy
 import torch
 from torch.utils.data import get_worker_info
 
-from i2i.contracts import Dataset
 from i2i.datasets import CropOptions, DegradedOptions, PairedResolutionsOptions
-from i2i.datasets.folders import Domain, open_domain, split
+from i2i.datasets.folders import Domain, open_domain
+from i2i.datasets.pairs import partners
+from i2i.datasets.walk import Walk
 from i2i.errors import BrokenPicture, UsageError
 from i2i.images.decode import open_picture, to_tensor
-from i2i.images.names import Rewrite, key_of
+from i2i.images.names import Rewrite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,32 +27,15 @@ MOST_KEPT = 2**30
 Chosen = TypeVar("Chosen", bound=CropOptions)
 
 
-class _Squares(Dataset, Generic[Chosen]):
-    """Squares out of what `domain` holds; held out is what its names say."""
+class _Squares(Walk, Generic[Chosen]):
+    """Squares out of what `domain` holds."""
 
     def __init__(self, options: Chosen, domain: Domain) -> None:
         if options.scale is None:
             raise UsageError("dataset.scale: not given, and the model has none; set dataset.scale=4, say")
-        self.options, self.scale, self.domain = options, options.scale, domain
-        self.broken = domain.broken
-        self.pictures, self.held_out = split(domain.pictures, options.validation)
+        super().__init__(domain, options.validation)
+        self.options, self.scale = options, options.scale
         self.kept: dict[Path, NDArray[numpy.uint8]] = {}
-
-    @property
-    def validation(self) -> Dataset | None:
-        """The held-out pictures, or None where there are none."""
-        if not self.held_out:
-            return None
-        part = object.__new__(type(self))
-        part.__dict__.update(self.__dict__, pictures=self.held_out, held_out=[])
-        return part
-
-    def describe(self) -> dict[str, object]:
-        """Counts and sizes."""
-        return {self.domain.name: self.domain.describe()}
-
-    def __len__(self) -> int:
-        return len(self.pictures)
 
     def _opened(self, path: Path) -> NDArray[numpy.uint8]:
         """(3, H, W); kept while there is room, as each picture is read for a single square of it at a time."""
@@ -90,10 +74,7 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
         rewrite = Rewrite(options.match)
         low = open_domain("source", options.source, rewrite.touches)
         self.high = open_domain("target", options.target)
-        self.partners = _partners(low, self.high, rewrite)
-        if not self.partners:
-            reason = self.high.broken[0].reason
-            raise UsageError(f"dataset.target: no picture's high-resolution partner can be read ({reason})")
+        self.partners = partners(low, self.high, rewrite, "[[_LR, _HR]]")
         super().__init__(options, low.only(self.partners))
         self.broken = (*low.broken, *self.high.broken)
         self._refuse_other_scales()
@@ -126,31 +107,6 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
         if all(0 <= large - small * self.scale < self.scale for small, large in zip(low, high, strict=True)):
             return None
         return f"{low[0]}×{low[1]} pixels, and {high[0]}×{high[1]} large: not {self.scale} times as many"
-
-
-def _partners(low: Domain, high: Domain, rewrite: Rewrite) -> Mapping[Path, Path]:
-    """The high-resolution picture of each low-resolution one, but of those whose high-resolution one is broken.
-
-    Raises `UsageError` where one has none or several.
-    """
-    named: dict[str, list[Path]] = {}
-    for path, name in high.pictures.items():
-        named.setdefault(key_of(name), []).append(path)
-    broken = set(map(key_of, high.names_of_broken))
-    partners = {}
-    for path, name in low.pictures.items():
-        wanted = rewrite.of(key_of(name))
-        found = named.get(wanted, [])
-        if not found and wanted in broken:
-            continue
-        if len(found) != 1:
-            several = f"{len(found)} pictures {wanted}.* under dataset.target" if found else f"no {wanted}.* there"
-            raise UsageError(
-                f"{path}: {several}; names must be the same, or differ as dataset.match says: "
-                "--set 'dataset.match=[[_LR, _HR]]'"
-            )
-        partners[path] = found[0]
-    return partners
 
 
 def _squares(

@@ -170,7 +170,7 @@ def test_a_broken_partner_leaves_a_picture_out(tmp_path: Path) -> None:
     assert data.describe()["source"] == {"pictures": 1, "broken": 0, "most common size": "10×10", "distinct sizes": 1}
     (tmp_path / "high" / "a.png").write_bytes(b"")
     paint(tmp_path / "high" / "other.png", 20, 20)
-    with pytest.raises(UsageError, match=r"target: no picture's high-resolution partner can be read \(empty file\)"):
+    with pytest.raises(UsageError, match=r"target: no picture's partner can be read \(empty file\)"):
         pairs(tmp_path / "low", tmp_path / "high")
 
 
