@@ -18,6 +18,7 @@ from .contracts import Turns as Turns
 from .contracts import Weights as Weights
 from .contracts import linear_decay as linear_decay
 from .contracts import normal_latents as normal_latents
+from .contracts.geometry import luma as luma
 from .errors import BrokenPicture as BrokenPicture
 from .errors import I2IError as I2IError
 from .errors import RecipeError as RecipeError
@@ -38,6 +39,13 @@ from .inference.translator import Translator as Translator
 from .inference.translator import load as load
 from .losses import AdversarialOptions as AdversarialOptions
 from .losses.game import AdversarialGame as AdversarialGame
+from .networks.discriminators import PatchDiscriminator as PatchDiscriminator
+from .networks.generators import ResNetGenerator as ResNetGenerator
+from .networks.generators import UNetGenerator as UNetGenerator
+from .networks.layers import InstanceNorm as InstanceNorm
+from .networks.layers import ReflectionPad as ReflectionPad
+from .networks.layers import Tanh32 as Tanh32
+from .networks.layers import initialise as initialise
 from .plugins import Catalog as Catalog
 from .plugins import discover as discover
 from .recipe import Recipe as Recipe

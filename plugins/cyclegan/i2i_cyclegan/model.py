@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from i2i import Geometry, I2IError, Request
+from i2i import Geometry, I2IError, PatchDiscriminator, Request, ResNetGenerator, UNetGenerator, initialise
 from i2i_cyclegan import ModelOptions
-from i2i_cyclegan.networks import PatchDiscriminator, ResNetGenerator, UNetGenerator, initialise
 
 
 class CycleGAN(nn.Module):

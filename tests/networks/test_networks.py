@@ -12,7 +12,10 @@ from itertools import pairwise
 
 import pytest
 import torch
-from i2i_cyclegan.networks import (
+from torch import Tensor, nn
+
+from i2i import (
+    I2IError,
     InstanceNorm,
     PatchDiscriminator,
     ReflectionPad,
@@ -20,9 +23,6 @@ from i2i_cyclegan.networks import (
     UNetGenerator,
     initialise,
 )
-from torch import Tensor, nn
-
-from i2i import I2IError
 
 # --- the published architecture, written plainly ---
 

@@ -1,0 +1,1 @@
+"""Networks that several plugins share; a plugin takes them from `i2i` itself."""

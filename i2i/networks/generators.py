@@ -1,0 +1,183 @@
+"""Generators layer by layer as published, so that state-dict keys and outputs are the same.
+
+A generator takes and gives pictures in [0, 1]; inside, as in the papers, they lie in [-1, 1]. Sizes in comments are for
+width 64. Departures from the published implementation, none of which changes a number beyond rounding: instance norm
+runs as group norm with one channel a group (a faster kernel), reflection padding is slicing (its backward is
+deterministic on every device), the last tanh is always computed in float32 (bfloat16 would round to steps of 1/256).
+
+What is the same for both: `inputs` and `outputs` are channels, `resize` takes resize-convolutions for transposed ones,
+`dropout` puts noise into the middle of the network, `affine` gives its norms a learned scale and shift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from i2i.networks.layers import (
+    Chance,
+    ChanceLayer,
+    Dropout,
+    InstanceNorm,
+    Layers,
+    ReflectionPad,
+    Tanh32,
+    chance_of,
+)
+
+NOISY_LEVELS = 3
+"""Levels of the U-Net's decoder, from the deepest, that dropout follows (Isola et al. 2017, 6.1.1: CD512 × 3)."""
+
+
+class ResidualBlock(ChanceLayer):
+    """Two 3×3 convolutions beside a shortcut (Zhu et al. 2017, appendix 7.2, Rk); dropout between them if wanted."""
+
+    def __init__(self, channels: int, dropout: bool = False, affine: bool = False) -> None:
+        super().__init__()
+        half = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels, affine=affine)]
+        other = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels, affine=affine)]
+        self.conv_block = Layers(*half, nn.ReLU(), *_noise(dropout), *other)
+
+    def forward(self, features: Tensor, chance: Chance | None = None) -> Tensor:
+        """(B, C, H, W) → the same shape."""
+        return features + self.conv_block(features, chance)
+
+
+class _Generator(nn.Module):
+    """What takes and gives pictures in [0, 1] around a network on [-1, 1]."""
+
+    model: nn.Module
+    multiple_of: int
+    """Height and width of the pictures are multiples of this."""
+    min_size: int
+    """The smallest height and width of a picture."""
+    margin: int
+    """How many pixels away an input can influence an output, norms aside."""
+
+    def forward(self, pictures: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
+        """(B, inputs, H, W) in [0, 1] → (B, outputs, H, W) in [0, 1].
+
+        With a seed for each picture, dropout is at work and a function of it; without, in training only.
+        """
+        chance = None if seeds is None else chance_of(seeds)
+        return self.model(pictures * 2 - 1, chance) / 2 + 0.5
+
+
+class ResNetGenerator(_Generator):
+    """c7s1-64, d128, d256, R256 × blocks, u128, u64, c7s1-3 (Zhu et al. 2017, appendix 7.2; Johnson et al. 2016)."""
+
+    multiple_of = 4
+    min_size = 16  # 4×4 pixels at the deepest layer: reflection needs 2, instance norm more than 1
+
+    def __init__(
+        self,
+        blocks: int,
+        width: int,
+        resize: bool,
+        inputs: int = 3,
+        outputs: int = 3,
+        dropout: bool = False,
+        affine: bool = False,
+    ) -> None:
+        super().__init__()
+        self.margin = 3 + 1 + 2 + 8 * blocks + 4 + 2 + 3
+        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(inputs, width, 7), *_normed(width, affine)]
+        for channels in (width, 2 * width):  # (B, 64, H, W) → (B, 256, H/4, W/4)
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), *_normed(2 * channels, affine)]
+        layers += [ResidualBlock(4 * width, dropout, affine) for _ in range(blocks)]
+        for channels in (4 * width, 2 * width):  # → (B, 64, H, W)
+            layers += [_upsample3(channels, channels // 2, resize), *_normed(channels // 2, affine)]
+        layers += [ReflectionPad(3), nn.Conv2d(width, outputs, 7), Tanh32()]
+        self.model = Layers(*layers)
+
+
+class SkipBlock(ChanceLayer):
+    """One level of the U-Net: down, everything deeper, up, joined with what came in (Isola et al. 2017, 6.1.1)."""
+
+    def __init__(
+        self,
+        outer: int,
+        inner: int,
+        deeper: nn.Module | None,
+        resize: bool,
+        dropout: bool = False,
+        affine: bool = False,
+    ) -> None:
+        super().__init__()
+        down: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outer, inner, 4, stride=2, padding=1)]
+        joined = inner
+        if deeper is not None:  # at the bottom nothing is normalised: one pixel has no variance
+            down += [InstanceNorm(inner, affine=affine), deeper]
+            joined = 2 * inner
+        up = [nn.ReLU(), _upsample4(joined, outer, resize), InstanceNorm(outer, affine=affine)]
+        self.model = Layers(*down, *up, *_noise(dropout))
+
+    def forward(self, features: Tensor, chance: Chance | None = None) -> Tensor:
+        """(B, outer, H, W) → (B, 2 outer, H, W)."""
+        return torch.cat([features, self.model(features, chance)], 1)
+
+
+class _Outermost(ChanceLayer):
+    def __init__(self, inputs: int, outputs: int, width: int, deeper: nn.Module, resize: bool) -> None:
+        super().__init__()
+        down = nn.Conv2d(inputs, width, 4, stride=2, padding=1)
+        self.model = Layers(down, deeper, nn.ReLU(), _upsample4(2 * width, outputs, resize), Tanh32())
+
+    def forward(self, pictures: Tensor, chance: Chance | None = None) -> Tensor:
+        return self.model(pictures, chance)
+
+
+class UNetGenerator(_Generator):
+    """C64-C128-C256-C512-…-C512 and back with skip connections (Isola et al. 2017, 6.1.1).
+
+    `side`, a power of 2 from 32 up, is that of the pictures which come down to one pixel. With dropout, it follows the
+    three deepest levels on the way up.
+    """
+
+    def __init__(
+        self,
+        side: int,
+        width: int,
+        resize: bool,
+        inputs: int = 3,
+        outputs: int = 3,
+        dropout: bool = False,
+        affine: bool = False,
+    ) -> None:
+        super().__init__()
+        levels = side.bit_length() - 1  # 7 for 128, 8 for 256: down to one pixel
+        self.multiple_of = self.min_size = side
+        self.margin = 3 * (side - 1)  # 2 on the way up, 1 on the way down
+        channels = [width * min(2**level, 8) for level in range(levels)]  # of what each halving gives
+        block: SkipBlock | None = None
+        for level in reversed(range(levels - 1)):
+            noisy = dropout and level >= levels - 1 - NOISY_LEVELS
+            block = SkipBlock(channels[level], channels[level + 1], block, resize, noisy, affine)
+        assert block is not None
+        self.model = _Outermost(inputs, outputs, width, block, resize)
+
+
+def _noise(dropout: bool) -> list[nn.Module]:
+    return [Dropout()] if dropout else []
+
+
+def _normed(channels: int, affine: bool) -> list[nn.Module]:
+    return [InstanceNorm(channels, affine=affine), nn.ReLU()]
+
+
+def _upsample3(channels: int, fewer: int, resize: bool) -> nn.Module:
+    """×2 by the ResNet's published 3×3 transposed convolution, or by resize-convolution (Odena et al. 2016)."""
+    if resize:
+        return _resize_convolution(channels, fewer)
+    return nn.ConvTranspose2d(channels, fewer, 3, stride=2, padding=1, output_padding=1)
+
+
+def _upsample4(channels: int, fewer: int, resize: bool) -> nn.Module:
+    """×2 by the U-Net's published 4×4 transposed convolution, or by resize-convolution."""
+    return _resize_convolution(channels, fewer) if resize else nn.ConvTranspose2d(channels, fewer, 4, 2, 1)
+
+
+def _resize_convolution(channels: int, fewer: int) -> nn.Module:
+    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectionPad(1), nn.Conv2d(channels, fewer, 3))
