@@ -8,12 +8,13 @@ PLUGINS := $(wildcard plugins/*)
 # Each test process computes on one thread: two of them fill two cores, and spinning threads do not fight for them.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test check prove bench clean
+.PHONY: help demo test check docs prove bench clean
 
 help:
 	@echo "make demo    draw digits, train a CycleGAN on them for two minutes, translate unseen ones"
 	@echo "make test    all tests but the slow proofs"
 	@echo "make check   ruff and mypy"
+	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
 	@echo "make prove   the slow proofs: quality of trained models"
 	@echo "make bench   ours beside the published structures: a training step, an enlargement"
 	@echo "make clean   remove what these made"
@@ -43,6 +44,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --nitpicky --quiet
+	@echo "The documentation: docs/_build/html/index.html"
+
 prove: $(INSTALLED)
 	$(BIN)/python -m pytest -m prove -s tests/prove
 
@@ -51,4 +56,4 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/super_resolution.py
 
 clean:
-	rm -rf $(VENV) demo runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo runs docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.resources.abc import Traversable
@@ -20,6 +21,8 @@ from i2i.errors import I2IError, UsageError
 
 Value = TypeVar("Value")
 CORE = "i2i"
+LIMIT = "I2I_PLUGINS"
+"""The environment variable that names the plugins to load, by entry point or distribution; without it, all are."""
 HOOKS: Mapping[str, tuple[str, type]] = MappingProxyType(
     {
         "i2i_models": ("model", ModelSpec),
@@ -43,6 +46,21 @@ class Entry(Generic[Value]):
 
 
 @dataclass(frozen=True)
+class Installed:
+    """A plugin that is there, be it loaded or not: one entry point of the group `i2i`."""
+
+    name: str
+    """The entry point's."""
+    module: str
+    distribution: str
+    version: str
+
+    def known_as(self, name: str) -> bool:
+        """Whether that is its entry point or its distribution, as package indexes compare names."""
+        return canonical(name) in {canonical(self.name), canonical(self.distribution)}
+
+
+@dataclass(frozen=True)
 class BrokenPlugin:
     """A distribution that is left out, and why."""
 
@@ -53,10 +71,11 @@ class BrokenPlugin:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Everything that is installed and healthy, by kind and name; and what is broken."""
+    """Everything that is installed and healthy, by kind and name; what is broken; what I2I_PLUGINS leaves out."""
 
     entries: Mapping[str, Mapping[str, Entry[Any]]]
     broken: tuple[BrokenPlugin, ...] = ()
+    left_out: tuple[Installed, ...] = ()
 
     def __iter__(self) -> Iterator[Entry[Any]]:
         for kind, _ in HOOKS.values():
@@ -73,12 +92,14 @@ class Catalog:
         return self.entries[kind][name]
 
     def unknown(self, kind: str, name: str) -> str:
-        """One line: there is no such name, what is near, what is broken."""
+        """One line: there is no such name, what is near, what is broken, what was not loaded."""
         hint = suggestion(name, self.entries[kind])
         known = ", ".join(self.names(kind)) or "none installed"
         text = f"unknown {kind} '{name}'{hint} (known: {known})"
         if self.broken:
             text += f"; broken: {', '.join(plugin.distribution for plugin in self.broken)}, see `i2i plugins`"
+        if self.left_out:
+            text += f"; left out by {LIMIT}: {', '.join(plugin.distribution for plugin in self.left_out)}"
         return text
 
     def versions(self, *entries: Entry[Any]) -> dict[str, str]:
@@ -110,14 +131,39 @@ def core_version() -> str:
         return "0+unknown"
 
 
+def canonical(name: str) -> str:
+    """A name as package indexes compare names.
+
+    >>> canonical("I2I_Soft.Focus")
+    'i2i-soft-focus'
+    """
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def installed() -> tuple[Installed, ...]:
+    """Every plugin that is installed, in the order of loading; none is loaded."""
+    return tuple(_installed(point) for point in _entry_points())
+
+
+def no_such_plugin(name: str, plugins: Sequence[Installed]) -> str:
+    """One line: no such plugin is installed, what is near or what is there."""
+    known = [name for plugin in plugins for name in (plugin.name, plugin.distribution)]
+    there = f" (installed: {', '.join(sorted(plugin.name for plugin in plugins)) or 'none'})"
+    return f"no plugin '{name}' is installed{suggestion(name, known) or there}"
+
+
 def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Catalog:
-    """Load every installed plugin and ask its hooks.
+    """Load the plugins of these entry points and ask their hooks; without any named, all that are installed.
+
+    Of those that are installed, the environment variable I2I_PLUGINS=a,b loads a and b only (entry points or
+    distributions), I2I_PLUGINS= none. Raises `UsageError` where it names one that is not there.
 
     The core comes first, then distributions named `i2i-…`, then all others, each by name: who comes first keeps a
     name, the later claimant is broken.
     """
+    left_out: tuple[Installed, ...] = ()
     if entry_points is None:
-        entry_points = metadata.entry_points(group=hookspecs.GROUP)
+        entry_points, left_out = _limited(_entry_points(), os.environ.get(LIMIT))
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     entries: dict[str, dict[str, Entry[Any]]] = {kind: {} for kind, _ in HOOKS.values()}
@@ -133,7 +179,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Catal
             raise
         except BaseException as error:  # a plugin may fail in any way at all: none may take the others with it
             broken.append(BrokenPlugin(plugin.distribution, plugin.version, _reason(error, point)))
-    return Catalog(entries, tuple(broken))
+    return Catalog(entries, tuple(broken), left_out)
 
 
 def resolve(path: str) -> Any:
@@ -144,8 +190,32 @@ def resolve(path: str) -> Any:
         raise I2IError(f"{path}: cannot be imported: {type(error).__name__}: {_one_line(error)}") from error
 
 
+def _entry_points() -> list[metadata.EntryPoint]:
+    return sorted(set(metadata.entry_points(group=hookspecs.GROUP)), key=_precedence)
+
+
+def _limited(
+    points: Sequence[metadata.EntryPoint], limit: str | None
+) -> tuple[Sequence[metadata.EntryPoint], tuple[Installed, ...]]:
+    """The entry points that the limit lets through, and what it leaves out."""
+    if limit is None:
+        return points, ()
+    plugins = [_installed(point) for point in points]
+    names = [name.strip() for name in limit.split(",") if name.strip()]
+    for name in names:
+        if not any(plugin.known_as(name) for plugin in plugins):
+            raise UsageError(f"{LIMIT}: {no_such_plugin(name, plugins)}")
+    wanted = [any(plugin.known_as(name) for name in names) for plugin in plugins]
+    kept = [point for point, is_wanted in zip(points, wanted, strict=True) if is_wanted]
+    return kept, tuple(plugin for plugin, is_wanted in zip(plugins, wanted, strict=True) if not is_wanted)
+
+
+def _installed(point: metadata.EntryPoint) -> Installed:
+    return Installed(point.name, point.value.partition(":")[0].strip(), *_provenance(point))
+
+
 def _precedence(point: metadata.EntryPoint) -> tuple[bool, str, str]:
-    distribution = re.sub("[-_.]+", "-", _provenance(point)[0]).lower()  # as package indexes compare names
+    distribution = canonical(_provenance(point)[0])
     return not distribution.startswith("i2i-"), distribution, point.name
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from i2i import Catalog, I2IError, UsageError, discover
-from i2i.plugins import BrokenPlugin, resolve
+from i2i.plugins import BrokenPlugin, Installed, installed, resolve
 
 BROKEN = Path(__file__).parent / "plugins"
 MODEL = "from i2i import ModelSpec, hookimpl\n"
@@ -273,3 +273,110 @@ def test_a_build_module_that_fails_is_named_whatever_it_raises(stranger: Callabl
     with pytest.raises(I2IError) as failure:
         resolve(f"{module}:Model")
     assert str(failure.value) == f"{module}:Model: cannot be imported: RuntimeError: no luck"
+
+
+# what the environment lets through
+
+
+def distributions(catalog: Catalog) -> set[str]:
+    return {entry.distribution for entry in catalog}
+
+
+@pytest.mark.parametrize("limit", ["cyclegan", "i2i-cyclegan", "I2I_CycleGAN", " cyclegan ,,i2i.cyclegan,"])
+def test_only_the_plugins_that_the_environment_names_are_loaded(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2I_PLUGINS", limit)
+    catalog = discover()
+    assert distributions(catalog) == {"i2i", "i2i-cyclegan"}
+    left_out = {plugin.distribution for plugin in catalog.left_out}
+    assert left_out == {plugin.distribution for plugin in installed()} - {"i2i-cyclegan"}
+
+
+def test_of_several_entry_points_of_a_package_one_may_be_named(
+    tmp_path: Path, install_plugin: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("strange_one", "strange_two"):
+        (tmp_path / "source" / name).mkdir(parents=True)
+        (tmp_path / "source" / name / "__init__.py").write_text(model(name))
+    project = '[project]\nname = "strange-pair"\nversion = "1"\n[project.entry-points.i2i]\n'
+    (tmp_path / "source" / "pyproject.toml").write_text(f'{project}one = "strange_one"\ntwo = "strange_two"\n')
+    install_plugin(tmp_path / "source", tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setenv("I2I_PLUGINS", "two")
+    catalog = discover()
+    assert catalog.names("model") == ["strange_two"]
+    assert ("one", "strange-pair") in {(plugin.name, plugin.distribution) for plugin in catalog.left_out}
+    monkeypatch.setenv("I2I_PLUGINS", "strange.pair")
+    assert discover().names("model") == ["strange_one", "strange_two"]
+
+
+@pytest.mark.parametrize("limit", ["", " , "])
+def test_an_empty_limit_loads_no_plugin_and_keeps_the_cores_own(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2I_PLUGINS", limit)
+    catalog = discover()
+    assert distributions(catalog) == {"i2i"}
+    assert catalog.find("loss", "l1").distribution == catalog.find("dataset", "unpaired").distribution == "i2i"
+    assert catalog.left_out == installed()
+
+
+def test_without_a_limit_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("I2I_PLUGINS", raising=False)
+    assert discover().left_out == ()
+
+
+def test_what_is_left_out_is_not_even_imported(stranger: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    module = stranger("raise RuntimeError('I am imported')")
+    monkeypatch.setenv("I2I_PLUGINS", "cyclegan")
+    assert discover().broken == ()
+    assert module not in sys.modules
+    monkeypatch.setenv("I2I_PLUGINS", "strange-plugin")
+    assert only_broken_names(discover()) == ["strange-plugin"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("cyclgan", "I2I_PLUGINS: no plugin 'cyclgan' is installed; did you mean 'cyclegan'?"),
+        ("cyclegan,i2i-gatis", "I2I_PLUGINS: no plugin 'i2i-gatis' is installed; did you mean 'i2i-gatys'?"),
+    ],
+)
+def test_a_limit_to_what_is_not_installed_is_refused_with_the_nearest(
+    limit: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("I2I_PLUGINS", limit)
+    with pytest.raises(UsageError) as refusal:
+        discover()
+    assert str(refusal.value) == message
+
+
+def test_where_nothing_is_near_what_is_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2I_PLUGINS", "qqqq")
+    with pytest.raises(UsageError) as refusal:
+        discover()
+    assert str(refusal.value).startswith("I2I_PLUGINS: no plugin 'qqqq' is installed (installed: cyclegan, dcgan, ")
+
+
+def test_entry_points_that_are_named_are_loaded_whatever_the_environment_says(
+    stranger: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = metadata.EntryPoint("it", stranger(model("strange")), "i2i")
+    monkeypatch.setenv("I2I_PLUGINS", "cyclegan")
+    catalog = discover([point])
+    assert (catalog.names("model"), catalog.left_out) == (["strange"], ())
+
+
+def test_an_unknown_name_mentions_what_was_left_out_and_might_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("I2I_PLUGINS", "")
+    with pytest.raises(UsageError) as refusal:
+        discover().find("model", "cyclegan")
+    said = str(refusal.value)
+    assert said.startswith("unknown model 'cyclegan' (known: none installed); left out by I2I_PLUGINS: i2i-cyclegan, ")
+
+
+def test_what_is_installed_is_known_without_loading_it(stranger: Callable[..., str]) -> None:
+    module = stranger("raise RuntimeError('I am imported')", name="Strange.Plugin", version="7")
+    (plugin,) = (plugin for plugin in installed() if plugin.distribution == "Strange.Plugin")
+    assert plugin == Installed("it", module, "Strange.Plugin", "7")
+    assert [name for name in ("it", "strange_plugin", "strange", module) if plugin.known_as(name)] == [
+        "it",
+        "strange_plugin",
+    ]

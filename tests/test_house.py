@@ -17,18 +17,20 @@ import i2i
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "i2i"
-PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+SCAFFOLD = CORE / "scaffold" / "i2i-lumen"
+"""What `i2i plugins new` lays out: a plugin, though it lies in the core."""
+PLUGINS = [*sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml")), SCAFFOLD]
 
 FLOORS = (
     {"cli"},
-    {"testing"},
+    {"testing", "scaffold"},
     {"evaluation"},
     {"inference"},
     {"training"},
     {"recipe"},
     {"plugins"},
     {"losses", "datasets"},
-    {"features"},
+    {"features", "networks"},
     {"images"},
     {"foreign", "hookspecs"},
     {"contracts"},
@@ -79,7 +81,8 @@ def misplaced_import(room: str, found: Import) -> str | None:
 
 
 def core_modules() -> list[Path]:
-    return [path for path in sorted(CORE.rglob("*.py")) if path.parent != CORE or not path.name.startswith("__")]
+    modules = [path for path in sorted(CORE.rglob("*.py")) if SCAFFOLD not in path.parents]
+    return [path for path in modules if path.parent != CORE or not path.name.startswith("__")]
 
 
 def plugin_modules(plugin: Path) -> list[Path]:
@@ -209,8 +212,9 @@ for line in sys.stdin.read().splitlines():
 
 
 def test_help_listing_and_validation_import_no_torch() -> None:
-    lines = ["--help", "--version", "plugins", "plugins --json", "show cyclegan"]
-    commands = ("show", "plugins", "fit", "translate", "evaluate", "import", "data", "data check")
+    lines = ["--help", "--version", "plugins", "plugins list --json", "plugins show cyclegan", "show cyclegan"]
+    commands = ["show", "plugins", "fit", "translate", "evaluate", "import", "data", "data check"]
+    commands += [f"plugins {name}" for name in ("list", "show", "new", "check", "install", "uninstall")]
     lines += [f"{name} --help" for name in commands]
     done = subprocess.run(
         [sys.executable, "-c", START_UP], input="\n".join(lines), capture_output=True, text=True, timeout=120

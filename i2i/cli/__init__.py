@@ -21,7 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "evaluate": ("i2i.cli.evaluate:evaluate", "Measure how good pictures are: PSNR, SSIM, LPIPS, KID, FID."),
         "import": ("i2i.cli.importing:importing", "Bring in a network that somebody else published."),
         "show": ("i2i.cli.show:show", "Print a recipe with every option explained."),
-        "plugins": ("i2i.cli.plugins:plugins", "List what is installed, and what is broken and why."),
+        "plugins": ("i2i.cli.plugins:plugins", "List, show, make, check and install plugins."),
         "data": ("i2i.cli.data:data", "Check folders of pictures, draw practice data, make contact sheets."),
     }
 )

@@ -96,8 +96,9 @@ class Console(Listener):
         self.said(
             f"done: {folder.path} (step {run.loop.step})" + (f"; samples in {samples}" if samples.exists() else "")
         )
-        what = "--count 64" if hasattr(run.loop.model, "sample") else "--src PICTURES"
-        self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
+        uses = {"sample": "--count 64", "translate": "--src PICTURES"}
+        for what in (flag for method, flag in uses.items() if hasattr(run.loop.model, method)):
+            self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
 
     def should_stop(self) -> int | None:
         """The signal that came, if any."""

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
-from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 
+from i2i.cli.options import commented, described, in_yaml
 from i2i.contracts import Options
 from i2i.plugins import discover
 from i2i.recipe import Part, Recipe, RunOptions, load_recipe
-
-BOUNDS = (
-    ("minimum", "≥ {}"),
-    ("exclusiveMinimum", "> {}"),
-    ("maximum", "≤ {}"),
-    ("exclusiveMaximum", "< {}"),
-    ("minItems", "of length ≥ {}"),
-    ("maxItems", "of length ≤ {}"),
-    ("minLength", "of length ≥ {}"),
-    ("maxLength", "of length ≤ {}"),
-    ("pattern", "matching {}"),
-    ("multipleOf", "a multiple of {}"),
-)
 
 
 @click.command(short_help="Print a recipe with every option explained.")
@@ -49,7 +32,7 @@ def show(plugin: str | None, config: Path | None, overrides: tuple[str, ...]) ->
 
 def explained(recipe: Recipe) -> Iterator[str]:
     """The lines of a recipe with comments."""
-    yield f"name: {_value(recipe.name)}"
+    yield f"name: {in_yaml(recipe.name)}"
     for section, part in (("model", recipe.model), ("dataset", recipe.dataset)):
         yield f"{section}:"
         yield from _part(part, "  ")
@@ -77,7 +60,7 @@ def _part(part: Part, indent: str, weight: float | None = None) -> Iterator[str]
     if entry.value.paper:
         yield f"{indent}# {entry.value.paper}"
     if weight is not None:
-        yield f"{indent}weight: {_value(weight)}  # what the loss is multiplied by; number; default 1.0"
+        yield f"{indent}weight: {in_yaml(weight)}  # what the loss is multiplied by; number; default 1.0"
     yield from _options(part.options, entry.value.options, indent)
 
 
@@ -85,55 +68,12 @@ def _options(values: Options, options: type[Options], indent: str) -> Iterator[s
     schema = options.model_json_schema()
     data = values.model_dump(mode="json")
     sections = {key: value for key, value in values if isinstance(value, Options) and type(value).model_fields}
-    lines = {key: f"{indent}{key}: {_value(data[key])}" for key in options.model_fields if key not in sections}
+    lines = {key: f"{indent}{key}: {in_yaml(data[key])}" for key in options.model_fields if key not in sections}
     width = max(map(len, lines.values()), default=0)
     for key, field in options.model_fields.items():
         if key in sections:
-            yield f"{indent}{key}:  # {_described(field)}"
+            yield f"{indent}{key}:  # {described(field)}"
             yield from _options(sections[key], type(sections[key]), indent + "  ")
         else:
-            comment = _comment(schema["properties"][key], schema.get("$defs", {}), field)
+            comment = commented(schema["properties"][key], schema.get("$defs", {}), field)
             yield f"{lines[key].ljust(min(width, 44))}  # {comment}"
-
-
-def _comment(schema: Mapping[str, Any], definitions: Mapping[str, Any], field: FieldInfo) -> str:
-    default = "no default" if field.is_required() else f"default {_value(field.get_default(call_default_factory=True))}"
-    parts = [_described(field), _type(schema, definitions), default]
-    return "; ".join(part for part in parts if part)
-
-
-def _described(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split())
-
-
-def _type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    if "$ref" in schema:
-        return _type(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    if "anyOf" in schema:
-        return " or ".join(_type(choice, definitions) for choice in schema["anyOf"])
-    if "properties" in schema:
-        return "{" + ", ".join(schema["properties"]) + "}"
-    if "enum" in schema:
-        return " | ".join(str(choice) for choice in schema["enum"])
-    if "const" in schema:
-        return str(schema["const"])
-    kind = schema.get("type", "any")
-    if kind == "array" and "items" in schema:
-        kind = f"list of {_type(schema['items'], definitions)}"
-    if kind == "object" and isinstance(schema.get("additionalProperties"), dict):
-        kind = f"mapping to {_type(schema['additionalProperties'], definitions)}"
-    bounds = [text.format(_bound(schema[key])) for key, text in BOUNDS if key in schema]
-    return " ".join([kind, *bounds])
-
-
-def _bound(bound: Any) -> Any:
-    """0 rather than 0.0, which pydantic's older versions give."""
-    return int(bound) if isinstance(bound, float) and bound.is_integer() else bound
-
-
-def _value(value: Any) -> str:
-    """One line of YAML."""
-    plain = to_jsonable_python(value)
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
-    text = text.removesuffix("...\n").strip()
-    return json.dumps(plain, ensure_ascii=False) if "\n" in text else text  # JSON is YAML, and keeps to its line

@@ -80,7 +80,7 @@ def test_options_are_explained_with_their_bounds() -> None:
     lines = [re.sub(" +", " ", line).strip() for line in run("cyclegan", "--set", "run.clip=0.5").output.splitlines()]
     assert {
         "width: 64 # channels of a generator's first layer; integer ≥ 1; default 64",
-        "beta1: 0.5 # of Adam: decay of the mean gradient; number ≥ 0 < 1; default 0.5",
+        "beta1: 0.5 # of Adam: decay of the mean gradient; number ≥ 0, < 1; default 0.5",
         "upsampling: transposed # transposed convolution as published, or resize and convolve against checkerboards; "
         "transposed | resize; default transposed",
         "flip: true # mirror every other picture left to right; boolean; default true",

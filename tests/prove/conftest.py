@@ -7,6 +7,7 @@ import numpy
 import pytest
 import torch
 from torch import nn
+from torchmetrics.image.kid import poly_mmd
 
 from i2i import find_pictures, open_picture, to_tensor
 from i2i.datasets.digits import DOMAINS, make_digits
@@ -29,6 +30,14 @@ class Reader(nn.Module):
     def features(self, pictures):
         """(N, 1536): what its last layer, a linear one, sees."""
         return torch.cat([self.layers[:-2](part) for part in pictures.split(256)])
+
+    def kid(self, pictures, others):
+        """Kernel distance (Bińkowski et al. 2018, section 4: cubic kernel, unbiased) in what its last layer sees.
+
+        Both sets are of one size, as torchmetrics' estimate asks.
+        """
+        assert len(pictures) == len(others)
+        return poly_mmd(self.features(pictures), self.features(others)).item()
 
     @torch.no_grad()
     def accuracy(self, pictures, labels, domains):
@@ -83,3 +92,13 @@ def reader(real):
     assert right_label >= 0.98
     assert right_domain >= 0.98
     return model
+
+
+@pytest.fixture(scope="session")
+def white(tmp_path_factory):
+    """(folder of 5,000 white digits to learn from, 2 × 1,000 that the models and the reader never see)."""
+    root = tmp_path_factory.mktemp("white")
+    make_digits(root / "fit", 5000, seed=40)
+    make_digits(root / "unseen", 2000, seed=50)
+    unseen = torch.stack([to_tensor(open_picture(path)) for path in find_pictures(root / "unseen" / "white")])
+    return root / "fit" / "white", (unseen.float() / 255).split(1000)

@@ -6,10 +6,8 @@ import time
 
 import pytest
 import torch
-from torchmetrics.image.kid import poly_mmd
 
-from i2i import Request, discover, find_pictures, load, load_recipe, open_picture, start, to_tensor
-from i2i.datasets.digits import make_digits
+from i2i import Request, discover, load, load_recipe, start, to_tensor
 from i2i.features.random import random_features, spread
 from i2i.training.building import build_model
 from i2i.training.chance import seed_torch
@@ -23,25 +21,6 @@ ADVERSARIAL = sorted(name for name, entry in discover().entries["loss"].items() 
 def as_batch(pictures):
     """(N, 3, 32, 32) in [0, 1] of 8-bit pictures."""
     return torch.stack([to_tensor(picture) for picture in pictures]).float() / 255
-
-
-@pytest.fixture(scope="module")
-def white(tmp_path_factory):
-    """(folder of 5,000 white digits to learn from, 2 × 1,000 that the model and the reader never see)."""
-    root = tmp_path_factory.mktemp("white")
-    make_digits(root / "fit", 5000, seed=40)
-    make_digits(root / "unseen", 2 * COMPARED, seed=50)
-    unseen = as_batch(open_picture(path) for path in find_pictures(root / "unseen" / "white"))
-    return root / "fit" / "white", unseen.split(COMPARED)
-
-
-def kid(reader, pictures, others):
-    """Kernel distance (Bińkowski et al. 2018, section 4: cubic kernel, unbiased) in what the reader's last layer sees.
-
-    Both sets are of one size, as torchmetrics' estimate asks.
-    """
-    assert len(pictures) == len(others)
-    return poly_mmd(reader.features(pictures), reader.features(others)).item()
 
 
 def diversity(pictures, others):
@@ -67,10 +46,10 @@ def test_samples_are_digits_of_all_ten_kinds(white, reader, tmp_path, seed):
     samples, (unseen, unseen_too) = as_batch(sampler.sample(COMPARED, seed=1, batch=100)), white[1]
     labels = reader(samples)[0].argmax(1)
     shares = torch.bincount(labels, minlength=10) / len(labels)
-    distance, variety = kid(reader, samples, unseen), diversity(samples, unseen)
+    distance, variety = reader.kid(samples, unseen), diversity(samples, unseen)
     print(f"\nseed {seed}: {recipe.run.steps} steps in {seconds:.0f} s")
     print("  share of each digit: " + " ".join(f"{share:.3f}" for share in shares))
-    print(f"  KID to unseen digits {distance:.4f} (unseen to unseen {kid(reader, unseen, unseen_too):.4f})")
+    print(f"  KID to unseen digits {distance:.4f} (unseen to unseen {reader.kid(unseen, unseen_too):.4f})")
     print(f"  diversity {variety:.3f} of the unseen digits'")
     assert shares.min() >= 0.02
     assert distance < 0.2
@@ -88,14 +67,14 @@ def untrained(reader, white):
     with torch.no_grad():
         request = Request(seeds=seeds, options=recipe.model.entry.value.translate_options())
         pictures = model.sample(model.latents(seeds), request)
-    return kid(reader, pictures, white[1][0])
+    return reader.kid(pictures, white[1][0])
 
 
 @pytest.mark.parametrize("loss", ADVERSARIAL)
 def test_every_adversarial_loss_learns(white, reader, untrained, tmp_path, loss):
     overrides = [f"losses.adversarial.use={loss}", "run.steps=300", "run.log_every=1"]
     sampler, _, seconds = trained(white, tmp_path / "run", *overrides)  # a NaN in any step's scalars ends the run
-    distance = kid(reader, as_batch(sampler.sample(COMPARED, seed=1, batch=100)), white[1][0])
+    distance = reader.kid(as_batch(sampler.sample(COMPARED, seed=1, batch=100)), white[1][0])
     print(f"\n{loss}: KID {distance:.3f} after 300 steps in {seconds:.0f} s, {untrained:.3f} untrained")
     assert distance < untrained
 

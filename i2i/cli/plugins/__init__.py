@@ -1,0 +1,31 @@
+"""`i2i plugins`: what is installed and what it brings; making, checking, installing and removing plugins."""
+
+from __future__ import annotations
+
+import click
+
+from i2i.cli.plugins.checking import check
+from i2i.cli.plugins.installing import install, uninstall
+from i2i.cli.plugins.listing import listing
+from i2i.cli.plugins.making import new
+from i2i.cli.plugins.showing import show
+
+
+@click.group(
+    commands=[listing, show, new, check, install, uninstall],
+    invoke_without_command=True,
+    short_help="List, show, make, check and install plugins.",
+)
+@click.pass_context
+def plugins(context: click.Context) -> None:
+    """List, show, make, check and install plugins; alone it lists.
+
+    I2I_PLUGINS=a,b in the environment limits what any command loads to these plugins, I2I_PLUGINS= to none.
+
+    \b
+    i2i plugins
+    i2i plugins show cyclegan
+    i2i plugins new lumen
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(listing)
