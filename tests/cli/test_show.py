@@ -123,9 +123,9 @@ class Peculiar(Options):
 def test_peculiar_options_of_strangers_are_explained_too() -> None:
     lines = [re.sub(" +", " ", line) for line in _options(Peculiar(needed=16), Peculiar, "")]
     assert lines == [
-        "needed: 16 # has no default; integer ≤ 64 a multiple of 8; no default",
+        "needed: 16 # has no default; integer ≤ 64, a multiple of 8; no default",
         "made: [0.5] # spread over lines; list of number of length ≤ 3; default [0.5]",
-        "word: a # a word; string of length ≥ 1 matching ^a; default a",
+        "word: a # a word; string of length ≥ 1, matching ^a; default a",
         "only: this # no choice; this; default this",
         "bare: text # string; default text",
         "stages: [{inner: {use: this}, size: 4}] # one after another; list of {size, inner}; "

@@ -30,6 +30,10 @@ class ModelOptions(Options):
         description="what the generator makes: the picture; colours alone, lightness being the source's; what is "
         "missing of the source, all else staying as it is",
     )
+    restores: bool = Field(
+        False,
+        description="an answer shows the same picture, only better: grey stays grey, transparency and 16 bits are kept",
+    )
     discriminator_width: int = Field(64, ge=1, description="channels of the discriminator's first layer")
     discriminator_layers: int = Field(
         3, ge=1, le=5, description="strided layers of the discriminator; 3 judge patches of 70×70 pixels"

@@ -29,6 +29,7 @@ class Pix2Pix(nn.Module):
             multiple_of=network.multiple_of,
             min_size=network.min_size,
             margin=network.margin,
+            restores=options.restores,
             fills=options.answers == "holes",
             tiling="statistics" if isinstance(network, ResNetGenerator) else "never",
         )

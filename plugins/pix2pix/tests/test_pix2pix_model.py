@@ -114,6 +114,12 @@ def test_geometry_tells_the_core_what_the_generator_takes(
     assert (geometry.multiple_of, geometry.min_size, geometry.tiling) == (multiple, smallest, tiling)
 
 
+def test_a_model_that_restores_says_so(model_of: ModelOf, catalog: i2i.Catalog) -> None:
+    assert model_of("model.restores=true").geometry.restores
+    assert not model_of().geometry.restores
+    assert i2i.load_recipe(catalog, "pix2pix-restore").as_dict()["model"]["restores"]
+
+
 @pytest.mark.parametrize("answers", ANSWERS)
 def test_only_a_model_of_holes_says_that_it_fills(model_of: ModelOf, answers: str) -> None:
     assert model_of(f"model.answers={answers}").geometry.fills is (answers == "holes")
