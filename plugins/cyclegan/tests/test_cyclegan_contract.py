@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 from i2i.testing import PluginContract
 
 
 class TestContract(PluginContract):
     plugin = "i2i-cyclegan"
-    settings = {
+    settings: ClassVar = {
         "cyclegan": (
             "model.generator=resnet-3",
             "model.width=4",

@@ -27,9 +27,10 @@ class StyleTrainer(Trainer):
         """`picture`: (B, 3, size, size) in [0, 1]. Tells by what share of themselves the Gram matrices changed."""
         style, pictures = self.model.style, batch["picture"]
         before = style.all_grams()
-        with torch.no_grad():
+        # Gram matrices sum over thousands of places
+        with torch.no_grad(), torch.autocast(pictures.device.type, enabled=False):
             known = len(self.first)
-            kept = self._keep(pictures)
+            kept = self._keep(pictures, turns)
             if kept and known.bit_length() < len(self.first).bit_length():  # as often as they have doubled in number
                 self.model.features.learn(self.first, style.scale)
                 style.forget()
@@ -39,14 +40,20 @@ class StyleTrainer(Trainer):
         after = style.all_grams()
         return {"pictures": style.pictures.sum(), "change": (after - before).norm() / after.norm().clamp_min(1e-12)}
 
-    def _keep(self, pictures: Tensor) -> int:
+    def _keep(self, pictures: Tensor, turns: Turns) -> int:
         """Keep of the first pictures those that learned features are to learn from; says how many of this batch.
 
-        None where the run began with a style that was learned before (`--init`): its features stay as they are.
+        None where the run began with a style that was learned before (`--init`): its features stay as they are. Raises
+        `UsageError` on several ranks, none of which sees the pictures of the others.
         """
         if not self.model.features.learns or (not self.first and self.model.style.is_known):
             return 0
         kept = pictures[: FIRST - len(self.first)]
+        if len(kept) and float(turns.reduce(torch.ones((), device=pictures.device))) > 1:
+            raise UsageError(
+                "model.features.use=learned: each rank would learn features of its own; take vgg19 or squeezenet1_1, "
+                "or one rank"
+            )
         self.first += kept.split(1) if len(kept) else ()
         return len(kept)
 

@@ -1,0 +1,1 @@
+"""The healthy parts, each in the module of its name."""

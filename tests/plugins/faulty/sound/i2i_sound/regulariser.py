@@ -1,0 +1,1 @@
+from i2i_sound.healthy.regulariser import *  # noqa: F403

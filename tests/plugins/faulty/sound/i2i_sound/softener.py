@@ -1,0 +1,1 @@
+from i2i_sound.healthy.softener import *  # noqa: F403

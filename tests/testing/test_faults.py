@@ -1,0 +1,350 @@
+"""A healthy plugin passes everything; each fault fails the one check that is meant for it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from i2i.testing import examine
+from i2i.testing.bench import Bench
+from i2i.testing.checks import Skipped, one_line
+from i2i.testing.contract import subjects
+from i2i.testing.target import find
+
+FAULTY = Path(__file__).parents[1] / "plugins" / "faulty"
+NO_TORCH = "importing it and asking its hooks imports no torch"
+RANKS = "two ranks, each with half of the batch, learn the same"
+PROCESSES = {NO_TORCH: "package i2i-sound", RANKS: "trainer sound"}
+"""Checks that begin processes: run for faults of their own subject."""
+
+FAULTS = {
+    "a_misspelt_hook": [
+        (
+            "package i2i-sound: it has an entry point and enters the catalog",
+            "i2i_sound: unknown hook 'i2i_modles'; did you mean 'i2i_models'?",
+        )
+    ],
+    "torch_at_import": [
+        (
+            f"package i2i-sound: {NO_TORCH}",
+            "importing it imports torch: import that where something is built",
+        )
+    ],
+    "any_option_taken": [
+        (
+            "package i2i-sound: an unknown option is refused by its name",
+            "trainer 'sound': takes an unknown option without a word (extra='forbid' was changed)",
+        )
+    ],
+    "an_option_undescribed": [
+        (
+            "package i2i-sound: every option has a description",
+            "without a description: dataset 'sound'.turned",
+        )
+    ],
+    "a_recipe_mistyped": [
+        (
+            "package i2i-sound: its recipes are valid",
+            "recipe 'sound-wide': sound-wide.yaml: model.widht: unknown key; did you mean 'width'?",
+        )
+    ],
+    "built_elsewhere": [
+        (
+            "package i2i-sound: what its specs build lies in its own packages",
+            "loss 'sound-image': 'i2i.losses.image:MSE' is in package i2i; its own is i2i_sound",
+        )
+    ],
+    "a_model_in_float64": [
+        (
+            "model sound: it builds from its default options, on the CPU, in float32",
+            "not float32: shades torch.float64",
+        )
+    ],
+    "inference_misnamed": [
+        (
+            "model sound: the parts that a weights file holds are there",
+            "names colour; the model has critic, lens, network, tint",
+        ),
+        (
+            "trainer sound: its recipe starts, with a model that has what it needs",
+            "inference of model 'sound': names colour",
+        ),
+    ],
+    "a_translation_out_of_range": [
+        (
+            "model sound: translations have the declared size and lie in [0, 1]",
+            "not in [0, 1]",
+        )
+    ],
+    "a_translation_too_small": [
+        (
+            "model sound: translations have the declared size and lie in [0, 1]",
+            "answers (3, 3, 24, 20), expected (3, 3, 48, 40)",
+        )
+    ],
+    "its_input_written_to": [
+        (
+            "model sound: translating leaves its input as it is",
+            "writes into the pictures that it is given; begin with a copy",
+        )
+    ],
+    "odd_sizes_undeclared": [
+        (
+            "model sound: pictures of any size come back in their size times the scale",
+            "does its geometry say what it needs?",
+        )
+    ],
+    "small_sizes_undeclared": [
+        (
+            "model sound: pictures of any size come back in their size times the scale",
+            "fails on 1x1 pixels, which its geometry allows: RuntimeError: ",
+        )
+    ],
+    "chance_without_a_seed": [
+        (
+            "model sound: the same seeds give the same answer twice",
+            "translate: asked twice with the same seeds, it answers differently (they differ by up to",
+        )
+    ],
+    "the_batch_mixed": [
+        (
+            "model sound: one picture alone equals the same in a batch",
+            "translate: a picture alone is not what it is among others (they differ by up to",
+        )
+    ],
+    "a_part_unsaved": [
+        (
+            "model sound: what a weights file keeps answers as before",
+            "translate: what was saved and loaded answers differently; what is not saved?",
+        )
+    ],
+    "a_margin_too_small": [
+        (
+            "model sound: tiles cut with its margin equal the whole",
+            "a tile with 0 pixels around it is not what it is in the whole: is margin=0 enough?",
+        )
+    ],
+    "samples_without_a_size": [
+        (
+            "model sound-painter: samples have the declared size and lie in [0, 1]",
+            "its geometry names no `size`: how large are its samples?",
+        )
+    ],
+    "latents_of_the_batch": [
+        (
+            "model sound-painter: a latent is a function of its seed alone",
+            "a seed gives other latents alone than among others; see normal_latents",
+        )
+    ],
+    "samples_normalised_together": [
+        (
+            "model sound-painter: one picture alone equals the same in a batch",
+            "sample: a picture alone is not what it is among others",
+        )
+    ],
+    "a_loss_of_many_numbers": [
+        ("loss sound-image: it answers one finite number", "forward answers (2,), not one number (0-dim)"),
+        ("trainer sound: the numbers of every step are finite", "turn 'painter': minimise takes a 0-dim loss"),
+    ],
+    "a_gradient_detached": [
+        (
+            "loss sound-image: its gradient equals the numerical one",
+            "forward: along one direction its gradient says",
+        )
+    ],
+    "a_game_of_many_numbers": [
+        (
+            "loss sound-game: both of its sides answer one finite number",
+            "discriminator answers (4, 1, 3, 3), not one number (0-dim)",
+        ),
+        ("trainer sound: the numbers of every step are finite", "turn 'critic': minimise takes a 0-dim loss"),
+    ],
+    "real_logits_needed": [
+        (
+            "loss sound-game: its generator's side needs the real logits only if its spec says so",
+            "generator fails without real logits (TypeError: ",
+        ),
+        ("trainer sound: the numbers of every step are finite", "TypeError: "),
+    ],
+    "real_logits_used": [
+        (
+            "loss sound-game: its generator's side needs the real logits only if its spec says so",
+            "with them; say needs_real_logits in its spec",
+        )
+    ],
+    "both_sides_agree": [
+        (
+            "loss sound-game: its two sides pull the logits of generated pictures opposite ways",
+            "one should rise, the other fall",
+        )
+    ],
+    "a_game_detached": [
+        (
+            "loss sound-game: its gradients equal the numerical ones",
+            "discriminator: along one direction its gradient says",
+        )
+    ],
+    "a_module_wanted": [
+        (
+            "loss sound-regulariser: it takes any function of pictures and answers one finite number",
+            "AttributeError: 'function' object has no attribute 'eval'",
+        )
+    ],
+    "parameters_not_reached": [
+        (
+            "loss sound-regulariser: its gradient reaches the parameters of that function",
+            "no gradient reaches the function's parameters: what is it that learns? (create_graph=True)",
+        )
+    ],
+    "a_slope_detached": [
+        (
+            "loss sound-regulariser: its gradient equals the numerical one",
+            "forward: along one direction its gradient says",
+        )
+    ],
+    "samples_of_floats": [
+        (
+            "dataset sound: its samples are bytes of one size",
+            "'picture' is torch.float32; a worker hands on uint8",
+        )
+    ],
+    "chance_of_its_own": [
+        (
+            "dataset sound: a sample is a function of its index and its chance",
+            "the same index and rng give another picture: draw from `rng` alone",
+        ),
+        (
+            "trainer sound: two steps and two after resuming equal four, bit for bit",
+            "resumed after two steps, the state after four is another",
+        ),
+    ],
+    "a_dataset_that_stays": [
+        (
+            "dataset sound: it can be sent to a loader's worker",
+            "cannot be sent to a loader's worker: ",
+        )
+    ],
+    "a_key_missing": [
+        (
+            "dataset sound: a batch holds what its spec promises, in [0, 1]",
+            "its spec promises picture; a batch holds image",
+        ),
+        ("trainer sound: the numbers of every step are finite", "KeyError: 'picture'"),
+    ],
+    "a_part_lacking": [
+        (
+            "trainer sound: its recipe starts, with a model that has what it needs",
+            "submodules names judge; model 'sound' has network, critic, lens",
+        )
+    ],
+    "steps_not_finite": [
+        (
+            "trainer sound: the numbers of every step are finite",
+            "not finite: parameter tint at step 2, parameter network.0.weight at step 2",
+        )
+    ],
+    "a_parameter_forgotten": [
+        (
+            "trainer sound: everything that its optimizers own learns within a few steps",
+            "in 8 steps no turn moved lens.weight, lens.bias: does its loss depend on it?",
+        )
+    ],
+    "nobodys_parameter_moved": [
+        (
+            "trainer sound: what no optimizer owns stays as it is",
+            "moved, though no optimizer owns it: lens.weight; keep it in a buffer",
+        )
+    ],
+    "another_turns_parameter_moved": [
+        (
+            "trainer sound: during a turn only that turn's parameters learn",
+            "moved critic.weight in the turn 'painter'",
+        )
+    ],
+    "a_count_unsaved": [
+        (
+            "trainer sound: two steps and two after resuming equal four, bit for bit",
+            "what does the next step depend on that state_dict does not hold?",
+        )
+    ],
+    "gradients_of_one_rank": [
+        (
+            f"trainer sound: {RANKS}",
+            "after two steps the ranks differ in network.0.weight",
+        )
+    ],
+    "no_bf16": [
+        (
+            "trainer sound: it computes in bf16",
+            "TypeError: Got unsupported ScalarType BFloat16",
+        )
+    ],
+}
+
+
+def failures(project):
+    """`subject: check` → reason."""
+    target = find(str(project))
+    leave = target.enter()
+    meant = {sentence.partition(": ")[0] for sentence, _ in FAULTS.get(project.name, ())}
+    failed = {}
+    try:
+        for subject in subjects(Bench(target)):
+            for check in subject.checks:
+                if PROCESSES.get(check.sentence, subject.label) != subject.label or (
+                    check.sentence in PROCESSES and subject.label not in meant
+                ):
+                    continue
+                try:
+                    subject.run(check)
+                except Skipped:
+                    pass
+                except Exception as error:
+                    failed[f"{subject.label}: {check.sentence}"] = one_line(error)
+    finally:
+        leave()
+    return failed
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_every_fault_has_its_check():
+    assert {path.name for path in (FAULTY / "faults").iterdir()} == set(FAULTS)
+
+
+def test_the_healthy_plugin_passes_everything_and_every_check_is_shown_to_fail():
+    outcomes = list(examine(str(FAULTY / "sound")))
+    assert [outcome for outcome in outcomes if outcome.verdict == "failed"] == []
+    passed = {f"{outcome.subject}: {outcome.check}" for outcome in outcomes if outcome.verdict == "passed"}
+    sentences = {sentence.partition(": ")[2] for sentence in passed}
+    meant = {sentence.partition(": ")[2] for expected in FAULTS.values() for sentence, _ in expected}
+    assert sentences - meant <= {"it computes on a CUDA device"}
+    assert meant <= sentences
+    skipped = {outcome.reason for outcome in outcomes if outcome.verdict == "skipped"}
+    assert skipped <= {
+        "it makes no pictures out of nothing: it translates",
+        "it translates no pictures: it makes them out of nothing",
+        "no CUDA device here",
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_fails_the_check_that_is_meant_for_it(fault, tmp_path):
+    project = tmp_path / fault
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(FAULTY / "sound", project, ignore=ignored)
+    shutil.copytree(FAULTY / "faults" / fault, project, ignore=ignored, dirs_exist_ok=True)
+    failed = failures(project)
+    assert failed.keys() == {sentence for sentence, _ in FAULTS[fault]}
+    for sentence, reason in FAULTS[fault]:
+        assert reason in failed[sentence]
+        assert "\n" not in failed[sentence]
