@@ -11,7 +11,7 @@ from i2i.contracts import ModelSpec, Options, Spec
 from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.hookspecs import GROUP
 from i2i.plugins import CORE, resolve
-from i2i.recipe import validate_options
+from i2i.recipe import recipe_from_data, validate_options
 from i2i.testing.bench import Bench
 from i2i.testing.checks import Check, Skipped, listed, require
 
@@ -78,12 +78,15 @@ def options_are_described(bench: Bench) -> None:
 
 
 def recipes_are_valid(bench: Bench) -> None:
-    """Every recipe with every mistake; shipped weights are there."""
+    """Every recipe with every mistake; as a run folder writes it down, it is the same; shipped weights are there."""
     for entry in bench.entries("recipe"):
         try:
             recipe = bench.plain(entry.name)
         except UsageError as error:
             raise AssertionError(f"recipe '{entry.name}': {'; '.join(str(error).splitlines())}") from error
+        written = recipe.as_dict()
+        again = recipe_from_data(bench.catalog, written, "as a run folder has it").as_dict()
+        require(again == written, f"recipe '{entry.name}': read back from a run folder, it is another")
         shipped = recipe.weights
         require(shipped is None or shipped.is_file(), f"recipe '{entry.name}': ships no such weights: {shipped}")
 

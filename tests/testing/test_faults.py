@@ -51,6 +51,12 @@ FAULTS = {
             "recipe 'sound-wide': sound-wide.yaml: model.widht: unknown key; did you mean 'width'?",
         )
     ],
+    "a_recipe_that_drifts": [
+        (
+            "package i2i-sound: its recipes are valid",
+            "recipe 'sound': read back from a run folder, it is another",
+        )
+    ],
     "built_elsewhere": [
         (
             "package i2i-sound: what its specs build lies in its own packages",
