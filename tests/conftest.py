@@ -65,6 +65,18 @@ def etcher(plugin_alone: Callable[[str], Catalog]) -> Catalog:
     return plugin_alone("etcher")
 
 
+@pytest.fixture(scope="session")
+def swapped_profile() -> bytes:
+    """An sRGB colour profile whose red and blue primaries have changed places."""
+    from PIL import ImageCms
+
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    entries = {bytes(profile[at : at + 4]): at for at in range(132, 132 + 12 * profile[131], 12)}
+    red, blue = entries[b"rXYZ"], entries[b"bXYZ"]
+    profile[red + 4 : red + 8], profile[blue + 4 : blue + 8] = profile[blue + 4 : blue + 8], profile[red + 4 : red + 8]
+    return bytes(profile)
+
+
 VGG_CHANNELS = (64, 128, 256, 512, 512)
 SQUEEZED = {3: 16, 4: 16, 6: 32, 7: 32, 9: 48, 10: 48, 11: 64, 12: 64}
 LPIPS_CHANNELS = {

@@ -35,7 +35,7 @@ class Geometry:
     fills: bool = False
     """Whether the answer is the same picture with only its holes made anew: what is not opaque, and what a mask shows.
     Each call is told of them by `Request.mask`, and what lies under it is whatever the file happened to hold. All other
-    pixels stay as they are, bit for bit; grey stays grey and 16-bit levels are kept."""
+    pixels stay as they are, bit for bit, in grey or colours, of 8 or 16 bits, with their colour profile."""
     tiling: Tiling = "never"
     """`margin`: tiles with that overlap are exact; `statistics`: a norm looks at the whole picture; `never`."""
 

@@ -76,6 +76,8 @@ class Trainer:
     """Lines worth telling the user once, before the first step."""
     loaded: Mapping[str, str] = MappingProxyType({})
     """Files beside the data that it learns from, by name, with their SHA-256: a resumed run must find the same."""
+    translate_options: Any = None
+    """The recipe's: an instance of the model spec's `translate_options`, for what `preview` asks of the model."""
 
     def __init__(self, model: nn.Module, losses: Losses, options: Options) -> None:
         self.model: Any = model

@@ -28,6 +28,7 @@ class Paired(Walk):
 
     def __init__(self, options: PairedOptions) -> None:
         self.options = options
+        _refuse_two_answers(options)
         self.target = open_domain("target", options.target) if options.target else None
         if self.target is None:
             _refuse_half_a_question(options)
@@ -64,6 +65,12 @@ class Paired(Walk):
         half = picture.width // 2
         left, right = (picture.crop((at, 0, at + half, picture.height)) for at in (0, half))
         return (left, right) if self.options.sides == "source-target" else (right, left)
+
+
+def _refuse_two_answers(options: PairedOptions) -> None:
+    """Raise `UsageError` where two folders are given and something says that one holds pairs."""
+    if options.target and options.sides is not None:
+        raise UsageError("dataset.sides: says what the halves of one picture are; leave out that or dataset.target")
 
 
 def _refuse_half_a_question(options: PairedOptions) -> None:

@@ -81,7 +81,7 @@ def _paths(count: int, height: int, width: int, segments: int, generator: torch.
     reach = drawn(shape, (0.0, LONGEST * math.hypot(height, width)), generator)
     side = min(height, width)
     radius = (of_stroke(*WIDTH) * side / 2).clamp(min=THINNEST)
-    beyond = sum(WIDTH) / 4 * side  # the mean radius: else borders would be covered less
+    beyond = sum(WIDTH) / 4 * side  # the mean radius: else borders would be covered much less
     columns = _walked(angle.sin() * reach, begins, of_stroke(-beyond, width + beyond), beyond, width)
     rows = _walked(angle.cos() * reach, begins, of_stroke(-beyond, height + beyond), beyond, height)
     across, down = columns[1] - columns[0], rows[1] - rows[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from PIL import Image
 
-from i2i.errors import BrokenPicture
+from i2i.errors import BrokenPicture, UsageError
 from i2i.evaluation.metrics import WINDOW, luma, psnr, ssim
 from i2i.evaluation.pairing import Pair
 from i2i.images.decode import check_header, open_picture, to_image, to_tensor
@@ -177,6 +177,11 @@ def translated(translator: Translator, pairs: Iterable[Pair], batch: int = 1, se
     for done in translator.stream(pairs, batch, seed, lambda pair: pair.picture):
         if done.picture is None:
             yield done.item, done.broken or BrokenPicture(done.item.picture, "could not be read")
+        elif done.untouched:
+            raise UsageError(
+                f"{done.item.picture}: nothing of it is transparent, so {translator.name} fills nothing: translate "
+                "with --mask, then evaluate with --pred"
+            )
         else:
             yield done.item, open_picture(Whole(done.picture, done.levels).image())
 

@@ -119,10 +119,13 @@ def upright_rgb(image: Image.Image, background: tuple[int, ...] = (255, 255, 255
     return rgb
 
 
-def upright_parts(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The colours of an opened picture, RGB, 8 bit, sRGB, upright and new, and its alpha channel where it has one."""
+def upright_parts(image: Image.Image, to_srgb: bool = True) -> tuple[Image.Image, Image.Image | None]:
+    """The colours of an opened picture, RGB, 8 bit, upright and new, and its alpha channel where it has one.
+
+    They are sRGB, unless `to_srgb` is false: then they are levels of whatever the picture's profile says.
+    """
     colour, alpha = _split_alpha(_eight_bits(upright(image)))
-    return _to_srgb(colour, image.info.get("icc_profile")), alpha
+    return _to_srgb(colour, image.info.get("icc_profile") if to_srgb else None), alpha
 
 
 def upright(image: Image.Image) -> Image.Image:

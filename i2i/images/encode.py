@@ -83,6 +83,12 @@ def write_whole(picture: Whole, path: Path, background: str = "white", quality: 
     return lost
 
 
+def write_copy(source: Path, path: Path) -> None:
+    """Write what the file `source` holds, byte for byte. The file appears as with `write_picture`."""
+    with complete_or_not_at_all(path) as stream:
+        stream.write(source.read_bytes())
+
+
 def write_animation(pictures: Iterable[Image.Image], path: Path, per_second: int = 25) -> None:
     """Write a GIF that loops for ever; pictures of one size are taken as they come and none is kept in memory.
 

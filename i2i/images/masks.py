@@ -33,8 +33,12 @@ def masked(picture: Whole, mask: Path | str | Image.Image | Tensor, name: Path |
 
 def _read(mask: Path | str | Image.Image | Tensor) -> Tensor:
     """(1, H, W), true where something is to be made."""
+    from torch import Tensor
+
     if isinstance(mask, Path | str | Image.Image):
         return luma(to_tensor(open_picture(mask, "black")).float()) >= 127.5
+    if not isinstance(mask, Tensor):
+        raise UsageError(f"a mask is a path, a PIL picture or a tensor (1, H, W), found {type(mask).__name__}")
     if mask.dim() != 3 or mask.shape[0] != 1:
         raise UsageError(f"a mask tensor is (1, H, W), found {tuple(mask.shape)}")
     return mask >= 0.5

@@ -35,7 +35,7 @@ class Levels:
 
     bits: Literal[8, 16] = 8
     profile: bytes | None = None
-    """The ICC profile that says which colours they mean; None: sRGB. Levels of 8 bits are brought to sRGB instead."""
+    """The ICC profile that says which colours they mean; None: sRGB."""
     reduced: bool = False
     """Whether the file holds more than these 8 bits, which could not be read."""
 
@@ -105,36 +105,45 @@ class Whole:
         return replace(self, values=colour * alpha + backdrop * (1 - alpha))
 
 
-def open_whole(source: Path | str | Image.Image) -> Whole:
+def open_whole(source: Path | str | Image.Image, as_stored: bool = False) -> Whole:
     """Decode a file, or take a Pillow image, upright, with its kind of colour, its transparency and its depth.
 
-    Levels of 16 bits are kept as they are with the colour profile that they come with; those of 8 bits are brought to
-    sRGB as `open_picture` does it. Integers and floats beyond 16 bits count as 16 and as there. A palette of greys is
-    grey. Raises `BrokenPicture` when the file cannot be decoded.
+    Levels of 16 bits are kept as they are with the colour profile that they come with; so are those of 8 bits where
+    they are asked for `as_stored`, else they are brought to sRGB as `open_picture` does it. Integers and floats beyond
+    16 bits count as 16 and as there. A palette of greys is grey.
+    Raises `BrokenPicture` when the file cannot be decoded.
     """
     if isinstance(source, Image.Image):
         with explaining(source):
-            return _whole(source)
+            return _whole(source, as_stored)
     path = Path(source)
     with decoding(path) as image:
         if image.mode in ("RGB", "RGBA", "CMYK") and (bits := stored_bits(image)) > 8:
             deep = deep_colour(path, image) if bits == 16 else None
             if deep is None:
-                return replace(_whole(image), levels=Levels(reduced=True))
+                shallow = _whole(image, as_stored)
+                return replace(shallow, levels=replace(shallow.levels, reduced=True))
             return _deep(_with_transparent_colour(deep, image), image)
-        return _whole(image)
+        return _whole(image, as_stored)
 
 
-def _whole(image: Image.Image) -> Whole:
+def _whole(image: Image.Image, as_stored: bool) -> Whole:
     """An opened picture of 8 bits, or of grey levels of any depth."""
     import torch
 
     if image.mode == "F" or image.mode.startswith("I"):
         return _deep_grey(image)
     grey = image.mode in _GREY or (image.mode in ("P", "PA") and _has_greys_alone(image))
-    rgb, alpha = upright_parts(image)
+    profile = _fitting_profile(image, channels=1 if grey else 3) if as_stored and image.mode != "CMYK" else None
+    rgb, alpha = upright_parts(image, to_srgb=profile is None)
     colour = to_tensor(rgb.convert("L") if grey else rgb)
-    return Whole(colour if alpha is None else torch.cat([colour, to_tensor(alpha)]))
+    return Whole(colour if alpha is None else torch.cat([colour, to_tensor(alpha)]), Levels(profile=profile))
+
+
+def _fitting_profile(image: Image.Image, channels: int) -> bytes | None:
+    """The ICC profile of a picture, if it is one of so many channels, alpha counting too."""
+    profile: bytes | None = image.info.get("icc_profile")
+    return profile if profile and profile[16:20] == _COLOUR_SPACES[channels] else None
 
 
 def _has_greys_alone(image: Image.Image) -> bool:
@@ -158,10 +167,8 @@ def _deep(levels: NDArray[numpy.uint16], image: Image.Image) -> Whole:
 def _of_unit_levels(levels: NDArray[Any], image: Image.Image) -> Whole:
     import torch
 
-    profile = image.info.get("icc_profile")
-    fits = profile and profile[16:20] == _COLOUR_SPACES[levels.shape[2]]
     values = torch.from_numpy(levels).permute(2, 0, 1).contiguous()
-    return Whole(values, Levels(16, profile if fits else None))
+    return Whole(values, Levels(16, _fitting_profile(image, levels.shape[2])))
 
 
 def _with_transparent_colour(levels: NDArray[numpy.uint16], image: Image.Image) -> NDArray[numpy.uint16]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images.decode import to_image, without_frames
-from i2i.images.encode import INEXACT, write_picture, write_whole
+from i2i.images.encode import INEXACT, write_copy, write_picture, write_whole
 from i2i.images.folders import find_pictures
 from i2i.images.names import fits, key_of
 from i2i.images.whole import Whole
@@ -86,23 +86,32 @@ def with_masks(jobs: Sequence[Job], masks: Path, destination: Path) -> list[Job]
     """The jobs with the mask that is for all of them, or with those of their names in the folder `masks`.
 
     Suffixes may differ. Raises `UsageError` where there is no such file or folder, where a picture has no mask or
-    several, and where the masks lie among the pictures.
+    several, where a mask is among the pictures, and where a translation would overwrite one.
     """
+    pictures = find_pictures(masks)
+    _keep_apart(jobs, {_real(path): path for path in pictures})
     if masks.is_file():
         return [replace(job, mask=masks) for job in jobs]
     found: dict[str, list[Path]] = {}
-    for path in find_pictures(masks):
+    for path in pictures:
         found.setdefault(key_of(path.relative_to(masks)), []).append(path)
     paired = []
     for job in jobs:
-        if Path(_real(job.source)).is_relative_to(_real(masks)):
-            raise UsageError(f"{job.source}: is a mask, in {masks}, and in --src; keep masks in a folder of their own")
         key = key_of(job.target.relative_to(destination))
         if len(fitting := found.get(key, [])) != 1:
             what = " and ".join(map(str, fitting)) if fitting else f"no {key}.* in {masks}"
             raise UsageError(f"{job.source}: needs one mask of its name, found {what}")
         paired.append(replace(job, mask=fitting[0]))
     return paired
+
+
+def _keep_apart(jobs: Sequence[Job], masks: Mapping[str, Path]) -> None:
+    """Raise `UsageError` where a mask, by its real path, is to be translated or written over."""
+    for job in jobs:
+        if (mask := masks.get(_real(job.source))) is not None:
+            raise UsageError(f"{mask}: is a mask, and in --src; keep masks in a folder of their own")
+        if (mask := masks.get(_real(job.target))) is not None:
+            raise UsageError(f"{mask}: the translation of {job.source} would overwrite this mask; choose another --dst")
 
 
 def _real(path: Path) -> str:
@@ -139,6 +148,10 @@ def translate_files(
     def write(translated: Translated[Job]) -> Done:
         if translated.picture is None:
             return Done(translated.item, translated.broken)
+        if translated.untouched:
+            write_copy(translated.item.source, translated.item.target)
+            written(translated.item)
+            return Done(translated.item, None, ["copied, as nothing of it is transparent or masked"])
         try:
             lost = write_whole(Whole(translated.picture, translated.levels), translated.item.target, background)
         except BrokenPicture as broken:
@@ -146,7 +159,7 @@ def translate_files(
         if translator.geometry.fills and translated.item.target.suffix.lower() in INEXACT:
             lost.append("known pixels changed too, as this file format is not exact (PNG is)")
         written(translated.item)
-        return Done(translated.item, None, (*translated.notes, *lost))
+        return Done(translated.item, None, lost)
 
     translations = translator.stream(jobs, batch, seed, lambda job: job.source, onlooker, mask_of=lambda job: job.mask)
     return overlapped(write, translations, ahead=2 * batch + 2)

@@ -45,8 +45,8 @@ class Translated(Generic[Item]):
     broken: BrokenPicture | None = None
     levels: Levels = EIGHT_BITS
     """What the item's levels were in its file, where the model restores or fills."""
-    notes: Sequence[str] = ()
-    """What is worth telling of it, a phrase each."""
+    untouched: bool = False
+    """Whether the model fills and the item had no hole: the picture is the item's own."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,8 @@ class Translator:
         pairs = zip(pictures, repeat(None), strict=False)
         if masks is not None:
             self.require_filling("masks")
+            if isinstance(masks, str | Path | Image.Image | Tensor):
+                raise UsageError("masks: one for each picture, in a list; None for a picture without")
             pictures, masks = list(pictures), list(masks)
             if len(pictures) != len(masks):
                 raise UsageError(f"masks: {len(masks)} for {len(pictures)} pictures; give one a picture, or None")
@@ -188,7 +190,7 @@ class Translator:
     def _opened(self, picture: Path | str | Image.Image | Tensor) -> Whole:
         if not isinstance(picture, Tensor):
             if self.geometry.restores or self.geometry.fills:
-                return open_whole(picture)
+                return open_whole(picture, as_stored=self.geometry.fills)
             return Whole(to_tensor(open_picture(picture, self.background)))
         if picture.dim() != 3 or picture.shape[0] != 3 or not picture.numel():
             raise UsageError(f"a picture tensor is (3, H, W), found {tuple(picture.shape)}")
@@ -229,8 +231,7 @@ class Translator:
                 outputs = apply_whole(model, pictures, self.geometry)
         for read, whole, output in zip(group, wholes, outputs, strict=True):
             untouched = self.geometry.fills and not whole.is_seen_through
-            notes = ["unchanged, as nothing of it is transparent or masked"] if untouched else []
-            yield Translated(read.index, read.item, output.cpu(), levels=whole.levels, notes=notes)
+            yield Translated(read.index, read.item, output.cpu(), levels=whole.levels, untouched=untouched)
 
     def _asked(self, images: Tensor, request: Request) -> Tensor:
         """What the model answers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from i2i.errors import I2IError
+from i2i.errors import UsageError
 from i2i.networks.layers import InstanceNorm
 
 
@@ -34,11 +34,11 @@ class PatchDiscriminator(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """(B, inputs, H, W) in [0, 1] → logits (B, 1, about H/8, about W/8) with 3 layers.
 
-        Raises `I2IError` for pictures that are smaller than `min_size`.
+        Raises `UsageError` for pictures that are smaller than `min_size`.
         """
         height, width = pictures.shape[-2:]
         if min(height, width) < self.min_size:
-            raise I2IError(
+            raise UsageError(
                 f"a discriminator of {self.layers} layers judges pictures from {self.min_size}×{self.min_size} up, "
                 f"found {width}×{height}: raise dataset.crop or lower model.discriminator_layers"
             )

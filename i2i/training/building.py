@@ -176,7 +176,9 @@ def build_trainer(recipe: Recipe, model: nn.Module) -> Trainer:
             f"'{recipe.model.entry.name}' has {', '.join(there)}"
         )
     losses = {role: part and build_loss(part) for role, part in recipe.losses.items()}
-    return resolve(spec.build)(model, losses, recipe.trainer.options)
+    trainer: Trainer = resolve(spec.build)(model, losses, recipe.trainer.options)
+    trainer.translate_options = recipe.translate
+    return trainer
 
 
 def build_loss(part: LossPart) -> WeightedLoss:

@@ -103,7 +103,7 @@ class Fit:
             raise
         finally:
             if self.broken:
-                self.listener.said(f"broken pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
+                self.listener.said(f"pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
         return self.folder
 
     def _train(self) -> None:

@@ -70,7 +70,9 @@ def test_without_a_mask_transparency_shows_the_holes_and_a_picture_without_any_i
     result = run()
     assert result.exit_code == 0
     assert orange_rows("new/a.png") == [True] + [False] * 7
-    assert "unchanged, as nothing of it is transparent or masked: new/deep/b.jpg\n" in result.stderr
+    assert "copied, as nothing of it is transparent or masked: new/deep/b.jpg\n" in result.stderr
+    assert "known pixels" not in result.stderr
+    assert Path("new/deep/b.jpg").read_bytes() == Path("old/deep/b.jpg").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,10 @@ def test_without_a_mask_transparency_shows_the_holes_and_a_picture_without_any_i
          "old/a.png: needs one mask of its name, found masks/a.bmp and masks/a.webp"),
         ([], "nowhere", "nowhere: no such file or folder"),
         (["old/masks/a.png"], "old/masks",
-         "old/masks/a.png: is a mask, in old/masks, and in --src; keep masks in a folder of their own"),
+         "old/masks/a.png: is a mask, and in --src; keep masks in a folder of their own"),
+        (["old/b.png"], "old/b.png", "old/b.png: is a mask, and in --src; keep masks in a folder of their own"),
+        (["new/a.png"], "new",
+         "new/a.png: the translation of old/a.png would overwrite this mask; choose another --dst"),
     ],
 )  # fmt: skip
 def test_masks_that_do_not_belong_are_refused_before_any_work(folder, there, given, complaint):
@@ -93,7 +98,8 @@ def test_masks_that_do_not_belong_are_refused_before_any_work(folder, there, giv
     result = run("--mask", given)
     assert type(result.exception).__name__ == "UsageError"
     assert str(result.exception) == complaint
-    assert not (folder / "new").exists()
+    assert not (folder / "new" / "deep").exists()
+    assert all(Image.open(name).size == (8, 8) for name in there)
 
 
 def test_a_mask_of_another_size_costs_that_picture_alone(folder):

@@ -216,10 +216,14 @@ def test_one_folder_and_no_sides_is_refused(tmp_path: Path) -> None:
         paired(tmp_path, sides="source-target", match=[["_a", "_b"]])
 
 
-def test_with_a_target_sides_mean_nothing(tmp_path: Path) -> None:
+def test_sides_and_a_target_exclude_each_other(tmp_path: Path) -> None:
     for name in ("photos", "maps"):
         paint(tmp_path / name / "a.png", 21, 20)
-    assert len(paired(tmp_path / "photos", tmp_path / "maps", sides="target-source")) == 1
+    with pytest.raises(UsageError) as refusal:
+        paired(tmp_path / "photos", tmp_path / "maps", sides="target-source")
+    assert str(refusal.value) == (
+        "dataset.sides: says what the halves of one picture are; leave out that or dataset.target"
+    )
 
 
 # both

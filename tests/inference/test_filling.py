@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i import BrokenPicture, Geometry, UsageError, load, load_recipe
+from i2i import BrokenPicture, Geometry, UsageError, load, load_recipe, open_picture
 from i2i.images import deep
 
 ORANGE = (255, 128, 0)
@@ -123,9 +123,9 @@ def test_the_self_ensemble_turns_the_mask_with_the_picture(plugin_alone):
 
 def test_what_has_no_hole_is_noted(mender):
     (done,) = mender.stream([Image.fromarray(noise(3))])
-    assert done.notes == ["unchanged, as nothing of it is transparent or masked"]
+    assert done.untouched
     (done,) = mender.stream([Image.fromarray(noise(3))], mask_of=lambda item: white_where(holes()))
-    assert done.notes == []
+    assert not done.untouched
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,25 @@ def test_a_mask_that_does_not_fit_is_one_line(mender, masks, kind, message):
     with pytest.raises(kind) as refusal:
         mender.translate(Image.fromarray(noise(3)), masks=masks)
     assert str(refusal.value) == message
+
+
+def test_a_lone_mask_for_a_list_and_a_mask_of_another_kind_are_refused(mender):
+    picture = Image.fromarray(noise(3))
+    with pytest.raises(UsageError) as refusal:
+        mender.translate([picture, picture], masks=white_where(holes()))
+    assert str(refusal.value) == "masks: one for each picture, in a list; None for a picture without"
+    with pytest.raises(UsageError) as refusal:
+        mender.translate(picture, masks=numpy.ones((5, 7)))
+    assert str(refusal.value) == "a mask is a path, a PIL picture or a tensor (1, H, W), found ndarray"
+
+
+def test_levels_of_eight_bits_keep_their_colour_profile(mender, tmp_path, swapped_profile):
+    levels, profile = noise(3), swapped_profile
+    Image.fromarray(levels).save(tmp_path / "a.png", icc_profile=profile)
+    answer = mender.translate(tmp_path / "a.png", masks=white_where(holes()))
+    assert (numpy.asarray(answer)[~holes()] == levels[~holes()]).all()
+    assert answer.info["icc_profile"] == profile
+    assert not numpy.array_equal(numpy.asarray(open_picture(tmp_path / "a.png")), levels)
 
 
 def test_another_number_of_masks_than_of_pictures_is_refused(mender):

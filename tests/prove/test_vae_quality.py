@@ -11,17 +11,6 @@ from i2i.features.random import random_features, spread
 pytestmark = pytest.mark.prove
 COMPARED = 1000
 
-# THRESHOLDS: to be set from measured runs, with room; until then they only refuse what has learned nothing.
-SECONDS = 360
-LEAST_PSNR = 15.0
-"""dB of reconstructions of unseen digits."""
-MOST_KID = 0.8
-"""Of samples to unseen digits, in what the reader's last layer sees."""
-MOST_KID_BESIDE_DCGAN = 40.0
-"""How many times that of DCGAN's samples: they are sharper."""
-LEAST_SHARE, LEAST_DIVERSITY = 0.0, 0.5
-# END OF THRESHOLDS
-
 
 def as_batch(pictures):
     """(N, 3, 32, 32) in [0, 1] of 8-bit pictures."""
@@ -82,10 +71,9 @@ def test_unseen_digits_are_reconstructed_and_new_ones_drawn(white, reader, besid
         print(f"diversity {diversity(samples, unseen):.3f}, shares {' '.join(f'{share:.3f}' for share in shares)}")
     distance = reader.kid(drawn[1.0], unseen)
     shares = torch.bincount(reader(drawn[1.0])[0].argmax(1), minlength=10) / COMPARED
-    assert fidelity >= LEAST_PSNR
-    assert fidelity > mean_picture + 3
-    assert distance < MOST_KID
-    assert distance < MOST_KID_BESIDE_DCGAN * max(beside, 0.01)
-    assert shares.min() >= LEAST_SHARE
-    assert diversity(drawn[1.0], unseen) >= LEAST_DIVERSITY
-    assert seconds < SECONDS
+    assert fidelity >= 25
+    assert fidelity > mean_picture + 8
+    assert read_alike >= 0.95
+    assert distance < 0.8
+    assert shares.min() >= 0.005
+    assert diversity(drawn[1.0], unseen) >= 0.8

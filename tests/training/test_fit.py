@@ -214,7 +214,7 @@ def test_broken_pictures_are_left_out_counted_and_listed(catalog, alien_recipe, 
     run = start(catalog, alien_recipe("dataset.validation=0", "run.steps=20"), tmp_path / "run", listener=notes).run()
     assert [line for line in notes.lines if line.startswith("skipped: ") and "text.jpg" in line]
     assert [line for line in notes.lines if line.startswith("skipped: ") and "half.png" in line]
-    assert notes.lines[-1].startswith("broken pictures left out: 2 (")
+    assert notes.lines[-1].startswith("pictures left out: 2 (")
     assert "text.jpg" in json.loads((run.path / "environment.json").read_text())["broken"][0]
 
 

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.optim import Adam
 
 from i2i import AdversarialGame, Request, Trainer, Turns
-from i2i_dcgan import SampleOptions
 
 PREVIEW_COLUMNS = 6
 
@@ -64,6 +63,6 @@ class DCGANTrainer(Trainer):
         real = batch["picture"]
         seeds = tuple(range(PREVIEW_COLUMNS * len(real)))
         latents = self.model.latents(seeds).to(real.device)
-        request = Request(seeds=seeds, options=SampleOptions())
+        request = Request(seeds=seeds, options=self.translate_options)
         columns = self.model.sample(latents, request).chunk(PREVIEW_COLUMNS)
         return {"data": real} | {f"sample {number}": column for number, column in enumerate(columns, 1)}

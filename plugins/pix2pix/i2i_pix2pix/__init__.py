@@ -39,6 +39,12 @@ class ModelOptions(Options):
         3, ge=1, le=5, description="strided layers of the discriminator; 3 judge patches of 70×70 pixels"
     )
 
+    @model_validator(mode="after")
+    def _restores_a_picture(self) -> ModelOptions:
+        if self.restores and self.answers != "picture":
+            raise ValueError(f"restores: is for answers=picture, not {self.answers}: grey would stay grey")
+        return self
+
 
 class TranslateOptions(Options):
     """What a translation can be told."""

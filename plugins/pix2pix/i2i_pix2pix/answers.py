@@ -58,7 +58,9 @@ class Colours:
     inputs, outputs = 1, 2
 
     def shown(self, source: Tensor, mask: Tensor | None) -> Tensor:
-        """The source's luma."""
+        """The source's luma. Raises `UsageError` where it has holes: its lightness is not known there."""
+        if mask is not None:
+            raise UsageError("model.answers=colours: the sources have holes; set dataset.make=grey, or answers=picture")
         return luma(source)
 
     def picture(self, made: Tensor, source: Tensor, mask: Tensor | None) -> Tensor:
@@ -91,12 +93,6 @@ def in_colours(lightness: Tensor, colours: Tensor) -> Tensor:
     blue = lightness + BLUE_SPAN * blue_difference
     green = (lightness - LUMA[0] * red - LUMA[2] * blue) / LUMA[1]
     return torch.cat([red, green, blue], 1).clamp(0, 1)
-
-
-def colours_of(pictures: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) in [0, 1] → its Cb and Cr, (B, 2, H, W) in [0, 1]."""
-    lightness, red, blue = luma(pictures), pictures[:, :1], pictures[:, 2:]
-    return torch.cat([(blue - lightness) / BLUE_SPAN, (red - lightness) / RED_SPAN], 1) + 0.5
 
 
 def _required(mask: Tensor | None) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.optim import Adam
 
 from i2i import AdversarialGame, Request, Trainer, Turns
-from i2i_pix2pix import TranslateOptions
 
 SIGNED_RANGE = 2.0
 """The paper weighs differences of pictures in [-1, 1]; ours, in [0, 1], are half as large."""
@@ -71,7 +70,7 @@ class Pix2PixTrainer(Trainer):
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The source, what is made of it, and the target."""
         source = batch["source"]
-        request = Request(options=TranslateOptions(), seeds=tuple(range(len(source))), mask=batch.get("mask"))
+        request = Request(options=self.translate_options, seeds=tuple(range(len(source))), mask=batch.get("mask"))
         return {"source": source, "made": self.model.translate(source, request), "target": batch["target"]}
 
     def _perceptual(self, made: Tensor, target: Tensor) -> Tensor:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 import torch
-from i2i_pix2pix.answers import ANSWERS, colours_of, in_colours
+from i2i_pix2pix.answers import ANSWERS, BLUE_SPAN, RED_SPAN, in_colours
+from torch import Tensor
 
 from i2i import UsageError, luma, to_image, to_tensor
 
 PHOTO = torch.rand(2, 3, 8, 12, generator=torch.Generator().manual_seed(1))
 HOLE = torch.zeros(2, 1, 8, 12)
 HOLE[:, :, 2:5, 3:9] = 1
+
+
+def colours_of(pictures: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) in [0, 1] → its Cb and Cr, (B, 2, H, W) in [0, 1]."""
+    lightness, red, blue = luma(pictures), pictures[:, :1], pictures[:, 2:]
+    return torch.cat([(blue - lightness) / BLUE_SPAN, (red - lightness) / RED_SPAN], 1) + 0.5
 
 
 def test_a_photo_in_its_own_colours_is_itself() -> None:
@@ -47,6 +54,14 @@ def test_the_colours_of_the_source_are_not_seen() -> None:
     assert answer.shown(PHOTO, None).shape == (2, 1, 8, 12)
     torch.testing.assert_close(answer.shown(PHOTO, None), answer.shown(grey, None))
     torch.testing.assert_close(answer.picture(made, PHOTO, None), answer.picture(made, grey, None))
+
+
+def test_a_source_with_holes_has_no_lightness_to_colour() -> None:
+    with pytest.raises(UsageError) as refusal:
+        ANSWERS["colours"].shown(PHOTO, HOLE)
+    assert str(refusal.value) == (
+        "model.answers=colours: the sources have holes; set dataset.make=grey, or answers=picture"
+    )
 
 
 def test_what_lies_in_a_hole_is_not_seen() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from i2i_pix2pix import TranslateOptions
-from i2i_pix2pix.answers import colours_of
 from torch import Tensor, nn
 
 import i2i
@@ -44,13 +43,13 @@ def test_networks_have_the_channels_of_the_task(
 @torch.no_grad()
 def test_a_picture_alone_equals_the_same_in_a_batch(model_of: ModelOf, answers: str) -> None:
     model, images = model_of(f"model.answers={answers}"), torch.rand(3, 3, 32, 64)
-    mask = hole_in(images)
+    mask = hole_in(images) if answers == "holes" else None
     together = model.translate(images, request_for(images, 5, 6, 7, mask=mask))
     assert together.shape == images.shape
     assert together.min() >= 0
     assert together.max() <= 1
     for place, seed in enumerate((5, 6, 7)):
-        image, own = images[place : place + 1], mask[place : place + 1]
+        image, own = images[place : place + 1], None if mask is None else mask[place : place + 1]
         alone = model.translate(image, request_for(image, seed, mask=own))
         torch.testing.assert_close(alone[0], together[place], atol=1e-5, rtol=0)
 
@@ -80,7 +79,7 @@ def test_a_coloured_photo_is_greyed_before_it_is_coloured(model_of: ModelOf) -> 
     grey = i2i.luma(photo).expand_as(photo)
     answers = [model.translate(image, request_for(image)) for image in (photo, grey)]
     torch.testing.assert_close(*answers, atol=1e-4, rtol=0)
-    assert colours_of(answers[0]).std() > 0.01
+    assert (answers[0] - answers[0].mean(1, keepdim=True)).std() > 0.01
 
 
 @torch.no_grad()

@@ -49,12 +49,12 @@ def loop_of(catalog: i2i.Catalog) -> LoopOf:
     return make
 
 
-def batch(number: int = 0, samples: int = 2) -> list[MicroBatch]:
+def batch(number: int = 0, samples: int = 2, holes: bool = True) -> list[MicroBatch]:
     chance = torch.Generator().manual_seed(number)
     source, target = (torch.rand(samples, 3, 32, 32, generator=chance) for _ in range(2))
     mask = torch.zeros(samples, 1, 32, 32)
     mask[..., 8:20, 4:24] = 1
-    return [MicroBatch(0, {"source": source, "target": target, "mask": mask})]
+    return [MicroBatch(0, {"source": source, "target": target} | ({"mask": mask} if holes else {}))]
 
 
 def copied(model: nn.Module) -> dict[str, Tensor]:
@@ -122,10 +122,32 @@ def test_steps_are_finite_and_move_both_networks(loop_of: LoopOf, answers: str, 
     loop = loop_of(f"model.answers={answers}", precision=precision)
     before = copied(loop.model)
     for number in range(2):
-        scalars = loop.advance(batch(number))
+        scalars = loop.advance(batch(number, holes=answers == "holes"))
         assert all_finite(scalars)
     assert set(scalars) == {"adversarial", "reconstruction", "discriminator", "real_accuracy", "fake_accuracy"}
     assert moved(loop.model, before) == {"generator", "discriminator"}
+
+
+def test_the_discriminators_objective_is_halved(loop_of: LoopOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adam hardly sees the scale of a loss: three steps would be the same without."""
+    loop, (pair,) = loop_of(CALM), batch()
+    source, target = pair.tensors["source"], pair.tensors["target"]
+    with torch.no_grad():
+        logits = [loop.model.judged(picture, source) for picture in (target, loop.model.made_of(source))]
+    real, fake = (
+        F.binary_cross_entropy_with_logits(found, torch.full_like(found, says))
+        for found, says in zip(logits, (1.0, 0.0), strict=True)
+    )
+    minimised, minimise = [], LoopTurn.minimise
+
+    def watched(turn: LoopTurn, loss: Tensor) -> None:
+        minimised.append(loss.detach())
+        minimise(turn, loss)
+
+    monkeypatch.setattr(LoopTurn, "minimise", watched)
+    scalars = loop.advance([pair])
+    torch.testing.assert_close(minimised[0], (real + fake) / 2)
+    torch.testing.assert_close(scalars["discriminator"], (real + fake) / 2)
 
 
 def test_the_discriminator_learns_first_and_one_generated_picture_serves_both(

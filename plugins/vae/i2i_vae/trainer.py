@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.optim import Adam
 
 from i2i import Request, Trainer, Turns
-from i2i_vae import SampleOptions
 
 PREVIEW_COLUMNS = 4
 ACTIVE = 0.01
@@ -70,7 +69,7 @@ class VAETrainer(Trainer):
         """Pictures, their reconstructions, then samples whose latents stay the same through the run."""
         pictures = batch["picture"]
         seeds = tuple(range(PREVIEW_COLUMNS * len(pictures)))
-        request = Request(seeds=seeds, options=SampleOptions())
+        request = Request(seeds=seeds, options=self.translate_options)
         columns = self.model.sample(self.model.latents(seeds).to(pictures.device), request).chunk(PREVIEW_COLUMNS)
         shown = {"picture": pictures, "reconstruction": self.model.translate(pictures, request)}
         return shown | {f"sample {number}": column for number, column in enumerate(columns, 1)}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from i2i_vae import ModelOptions, TrainerOptions
+from i2i_vae import ModelOptions, SampleOptions, TrainerOptions
 from i2i_vae.model import VAE
 from i2i_vae.trainer import VAETrainer, divergence, psnr, reparameterised
 from torch import Tensor
@@ -172,6 +172,7 @@ def test_one_optimizer_holds_every_parameter_once() -> None:
 def test_the_preview_shows_pictures_their_reconstructions_and_always_the_same_samples() -> None:
     model = VAE(ModelOptions(size=16, width=2))
     trainer = VAETrainer(model, {}, TrainerOptions())
+    trainer.translate_options = SampleOptions()
     pictures = torch.rand(2, 3, 16, 16)
     with torch.no_grad():
         columns, again = trainer.preview({"picture": pictures}), trainer.preview({"picture": pictures})
@@ -180,3 +181,7 @@ def test_the_preview_shows_pictures_their_reconstructions_and_always_the_same_sa
     assert torch.equal(columns["reconstruction"], reconstruction)
     assert all(torch.equal(columns[title], again[title]) for title in columns)
     assert {column.shape for column in columns.values()} == {pictures.shape}
+    trainer.translate_options = SampleOptions(temperature=0)
+    with torch.no_grad():
+        alike = trainer.preview({"picture": pictures})
+    assert torch.allclose(alike["sample 1"][0], alike["sample 4"][1])
