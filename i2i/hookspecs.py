@@ -1,4 +1,4 @@
-"""The five hooks. Each returns data, is called once after discovery, and must not import torch.
+"""The five hooks. Each returns data, is called once, when its plugin is loaded, and must not import torch.
 
 A plugin is a distribution with an entry point in the group `i2i` that names a module; the module's functions marked
 with `i2i.hookimpl` answer any of these hooks. A misspelt hook, a wrong parameter, a name that exists already or a spec
@@ -25,7 +25,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 def i2i_models() -> Iterable[ModelSpec]:  # type: ignore[empty-body]
     """Models that a recipe's `model.use` may name.
 
-    Called once, after every plugin is loaded. Returns an iterable of `ModelSpec`, possibly empty.
+    Called once, when the plugin is loaded. Returns an iterable of `ModelSpec`, possibly empty.
     """
 
 
@@ -33,7 +33,7 @@ def i2i_models() -> Iterable[ModelSpec]:  # type: ignore[empty-body]
 def i2i_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
     """Losses that a recipe's `losses.ROLE.use` may name, in any scheme with a role of that kind.
 
-    Called once, after every plugin is loaded. Returns an iterable of `LossSpec`, possibly empty.
+    Called once, when the plugin is loaded. Returns an iterable of `LossSpec`, possibly empty.
     """
 
 
@@ -41,7 +41,7 @@ def i2i_losses() -> Iterable[LossSpec]:  # type: ignore[empty-body]
 def i2i_trainers() -> Iterable[TrainerSpec]:  # type: ignore[empty-body]
     """Training schemes that a recipe's `trainer.use` may name.
 
-    Called once, after every plugin is loaded. Returns an iterable of `TrainerSpec`, possibly empty.
+    Called once, when the plugin is loaded. Returns an iterable of `TrainerSpec`, possibly empty.
     """
 
 
@@ -49,7 +49,7 @@ def i2i_trainers() -> Iterable[TrainerSpec]:  # type: ignore[empty-body]
 def i2i_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
     """Datasets that a recipe's `dataset.use` may name.
 
-    Called once, after every plugin is loaded. Returns an iterable of `DatasetSpec`, possibly empty.
+    Called once, when the plugin is loaded. Returns an iterable of `DatasetSpec`, possibly empty.
     """
 
 
@@ -57,6 +57,6 @@ def i2i_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
 def i2i_recipes() -> Iterable[Traversable]:  # type: ignore[empty-body]
     """Recipes: YAML files inside the package, as `importlib.resources.files(__package__) / "recipes" / "name.yaml"`.
 
-    A file's stem is a name for `--plugin`. Called once, after every plugin is loaded. Returns an iterable of
+    A file's stem is a name for `--plugin`. Called once, when the plugin is loaded. Returns an iterable of
     `Traversable`, possibly empty.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import pluggy
+from pydantic import TypeAdapter, ValidationError
 
 from i2i import datasets, hookspecs, losses
 from i2i.contracts import API_VERSION, DatasetSpec, LossSpec, ModelSpec, Spec, TrainerSpec
@@ -186,7 +188,7 @@ def resolve(path: str) -> Any:
     """What a spec's `"package.module:Attribute"` stands for. Raises `I2IError` that names it."""
     try:
         return metadata.EntryPoint("build", path, hookspecs.GROUP).load()
-    except Exception as error:  # whatever a plugin's module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever a plugin's module does when it is imported
         raise I2IError(f"{path}: cannot be imported: {type(error).__name__}: {_one_line(error)}") from error
 
 
@@ -203,6 +205,8 @@ def _limited(
     plugins = [_installed(point) for point in points]
     names = [name.strip() for name in limit.split(",") if name.strip()]
     for name in names:
+        if canonical(name) == CORE:
+            raise UsageError(f"{LIMIT}: '{name}' is the core, which is always loaded; name plugins alone")
         if not any(plugin.known_as(name) for plugin in plugins):
             raise UsageError(f"{LIMIT}: {no_such_plugin(name, plugins)}")
     wanted = [any(plugin.known_as(name) for name in names) for plugin in plugins]
@@ -262,10 +266,29 @@ def _answer(manager: pluggy.PluginManager, hook: str, module: Any) -> list[Any]:
 def _checked(plugin: _Plugin, hook: str, kind: str, value: Any, expected: Any) -> Entry[Any]:
     if not isinstance(value, expected):
         raise ValueError(f"{hook} returned {value!r} among its values, which is no {expected.__name__}")
-    if isinstance(value, Spec) and value.api_version > API_VERSION:
-        raise ValueError(f"{kind} '{value.name}' needs i2i API {value.api_version}, this i2i offers {API_VERSION}")
+    if isinstance(value, Spec):
+        _refuse_wrong_fields(kind, value, expected)
+        if value.api_version > API_VERSION:
+            raise ValueError(f"{kind} '{value.name}' needs i2i API {value.api_version}, this i2i offers {API_VERSION}")
     name = value.name if isinstance(value, Spec) else value.name.removesuffix(".yaml")
     return Entry(name, kind, value, plugin.distribution, plugin.version)
+
+
+@functools.cache
+def _fields_of(expected: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(expected)
+
+
+def _refuse_wrong_fields(kind: str, spec: Spec, expected: Any) -> None:
+    """Raise `ValueError` with the first field of a spec that is not of its type: nothing else checks a dataclass."""
+    try:
+        _fields_of(expected).validate_python(vars(spec))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{kind} {spec.name!r}: {where}: {first['msg']}, found {first['input']!r}") from error
+    if not spec.name or not re.fullmatch(r"[\w.]+:[\w.]+", spec.build):
+        raise ValueError(f"{kind} {spec.name!r}: needs a name, and a build 'package.module:Attribute', {spec.build!r}")
 
 
 def _refuse_duplicates(plugin: _Plugin, entries: dict[str, dict[str, Entry[Any]]]) -> None:

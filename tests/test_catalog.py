@@ -165,6 +165,43 @@ def test_broken_plugins_are_listed_with_their_reasons_and_take_nobody_with_them(
             id="forgets to return",
         ),
         pytest.param(
+            model("strange", ", summary=None").replace("summary='a model', ", ""),
+            "model 'strange': summary: Input should be a valid string, found None",
+            id="has no summary",
+        ),
+        pytest.param(
+            model("strange", ", options=dict"),
+            "model 'strange': options: Input should be a subclass of Options, found <class 'dict'>",
+            id="has options of another kind",
+        ),
+        pytest.param(
+            model("strange").replace("('network',)", "'network'"),
+            "model 'strange': inference: Input should be a valid tuple, found 'network'",
+            id="names a part without a comma",
+        ),
+        pytest.param(
+            model("").replace("name=''", "name=None"),
+            "model None: name: Input should be a valid string, found None",
+            id="has no name",
+        ),
+        pytest.param(
+            model("strange").replace("strange:Model", "strange.Model"),
+            "model 'strange': needs a name, and a build 'package.module:Attribute', 'strange.Model'",
+            id="builds a module",
+        ),
+        pytest.param(
+            "from i2i import LossSpec, hookimpl\n@hookimpl\ndef i2i_losses():\n"
+            "    return [LossSpec(name='odd', summary='s', kind='bogus', build='strange:Loss')]",
+            "loss 'odd': kind: Input should be 'image', 'adversarial' or 'regulariser', found 'bogus'",
+            id="is of no kind",
+        ),
+        pytest.param(
+            "from i2i import TrainerSpec, hookimpl\n@hookimpl\ndef i2i_trainers():\n"
+            "    return [TrainerSpec(name='odd', summary='s', roles={'cycle': 'image'}, build='strange:Trainer')]",
+            "trainer 'odd': roles.cycle: Input should be a dictionary or an instance of Role, found 'image'",
+            id="has roles of another kind",
+        ),
+        pytest.param(
             f"{MODEL}\n@hookimpl\ndef i2i_models():\n    return ['strange']",
             "i2i_models returned 'strange' among its values, which is no ModelSpec",
             id="returns names",

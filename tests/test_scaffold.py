@@ -8,15 +8,17 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy
 import pytest
 from PIL import Image
 
-from i2i import UsageError, discover
+from i2i import UsageError, discover, load_recipe
 from i2i.plugins import installed
 from i2i.scaffold import PATTERN, PluginName, lay_out, named, refuse_taken
+from i2i.training.building import build_model, build_trainer
 
 LUMEN = Path(__file__).parents[1] / "i2i" / "scaffold" / PATTERN
 FILES = {
@@ -75,7 +77,7 @@ def test_a_name_is_taken_in_the_spellings_that_authors_use(text: str, name: str)
         ("x\n", "x"),
         ("ünï", "n"),
         ("", "lumen"),
-        ("i2i-", "i2i"),
+        ("i2i-", "lumen"),
     ],
 )
 def test_what_cannot_name_a_package_is_refused_with_what_could(text: str, example: str) -> None:
@@ -86,6 +88,13 @@ def test_what_cannot_name_a_package_is_refused_with_what_could(text: str, exampl
         f"such as '{example}'"
     )
     assert named(example).name == example
+
+
+@pytest.mark.parametrize("text", ["i2i", "i2i-i2i"])
+def test_the_core_is_no_plugin(text: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        named(text)
+    assert str(refusal.value) == f"'{text}' is the core itself; name what the plugin does, such as 'lumen'"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +153,17 @@ def test_another_name_takes_the_place_of_every_lumen(tmp_path: Path) -> None:
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["i2i_soft_focus"]
     assert 'name="soft-focus"' in made["i2i_soft_focus/__init__.py"]
     assert "class SoftFocusTrainer(Trainer)" in made["i2i_soft_focus/trainer.py"]
+
+
+@pytest.mark.parametrize("name", ["denoiser", "geometry", "trainer", "true", "null", "off"])
+def test_names_that_python_yaml_or_the_pattern_know_make_working_plugins(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(lay_out(named(name), tmp_path)))
+    catalog = discover([EntryPoint(name, f"i2i_{name}", "i2i")])
+    assert not catalog.broken
+    recipe = load_recipe(catalog, name, overrides=["model.width=1", "model.depth=2"])
+    assert hasattr(build_trainer(recipe, build_model(recipe.model)), "step")
 
 
 def test_a_name_that_holds_the_patterns_is_replaced_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from i2i.errors import UsageError
-from i2i.plugins import Catalog, Entry, Installed, canonical
+from i2i.plugins import CORE, Catalog, Entry, Installed, canonical
 
 PREFIX = "i2i-"
 PATTERN = "i2i-lumen"
@@ -49,9 +49,11 @@ def named(text: str) -> PluginName:
     ('lumen', 'soft-focus')
     """
     name = text.removeprefix(PREFIX).replace("_", "-")
+    if name == CORE:
+        raise UsageError(f"'{text}' is the core itself; name what the plugin does, such as 'lumen'")
     if not _NAME.fullmatch(name):
         near = re.sub("[^a-z0-9]+", "-", text.lower()).strip("-0123456789")
-        example = f", such as '{near}'" if _NAME.fullmatch(near) else ", such as 'lumen'"
+        example = f", such as '{near}'" if _NAME.fullmatch(near) and near != CORE else ", such as 'lumen'"
         raise UsageError(
             f"'{text}' cannot name a plugin: lower-case letters, digits and hyphens, the first a letter{example}"
         )

@@ -20,7 +20,8 @@ from i2i.cli.plugins.showing import show
 def plugins(context: click.Context) -> None:
     """List, show, make, check and install plugins; alone it lists.
 
-    I2I_PLUGINS=a,b in the environment limits what any command loads to these plugins, I2I_PLUGINS= to none.
+    I2I_PLUGINS=a,b in the environment limits what commands load to these plugins, I2I_PLUGINS= to none; `new` and
+    `check` look at all.
 
     \b
     i2i plugins

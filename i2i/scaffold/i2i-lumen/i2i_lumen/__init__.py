@@ -33,7 +33,7 @@ def i2i_models() -> Iterable[ModelSpec]:
             summary="takes noise off pictures",
             options=ModelOptions,
             inference=("denoiser",),
-            build="i2i_lumen.model:Lumen",
+            build="i2i_lumen.model:LumenModel",
         )
     ]
 

@@ -9,7 +9,7 @@ from i2i_lumen import ModelOptions
 from i2i_lumen.networks import Denoiser
 
 
-class Lumen(nn.Module):
+class LumenModel(nn.Module):
     """Takes noise off pictures."""
 
     def __init__(self, options: ModelOptions) -> None:
