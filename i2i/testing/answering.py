@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from i2i.contracts import API_VERSION, Request, Weights
 from i2i.errors import I2IError
 from i2i.plugins import Entry
-from i2i.recipe import Part
+from i2i.recipe import Part, Recipe
 from i2i.testing.bench import Bench
 from i2i.testing.checks import Skipped, require
 
@@ -30,6 +30,7 @@ class Model:
 
     def __init__(self, bench: Bench, entry: Entry[Any]) -> None:
         self.bench, self.entry = bench, entry
+        self.learning: set[str] = set()  # parameters that may learn, known once the model was built
 
     @property
     def spec(self) -> Any:
@@ -137,22 +138,53 @@ class Model:
         """The model as its options make it and a nudge, without any training."""
         import torch
 
-        from i2i.inference.translator import Translator
-        from i2i.training.building import build_model, loaded_by
+        from i2i.training.building import build_model
         from i2i.training.chance import seed_for
-        from i2i.training.runtime import Runtime
 
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_for("init", 0))
             model = build_model(self.part)
-            with torch.no_grad():
-                for parameter in model.parameters():
-                    if parameter.requires_grad:
-                        parameter.add_(NUDGE * torch.randn_like(parameter))
+            self.learning = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
+            self._nudge(model)
         name = self.bench.recipe_with("model", self.entry.name)
-        recipe = self.bench.recipe(name) if name else None
+        return self._ready(model, self.part, self.bench.recipe(name) if name else None)
+
+    @cached_property
+    def trained(self) -> Translator:
+        """The model after a few steps of its recipe and a nudge; as it is ready for use where no recipe trains it."""
+        import torch
+
+        ready, name = self.translator, self.bench.recipe_with("model", self.entry.name)
+        if name is None:
+            return ready
+        try:
+            fit, _ = self.bench.observed(name)
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(SEEDS[0])
+                self._nudge(fit.loop.model)
+            trained = self._ready(fit.loop.model, fit.recipe.model, fit.recipe)
+            self._try(trained)
+        except (Exception, SystemExit):  # the checks of a trainer tell of it
+            return ready
+        return trained
+
+    def _nudge(self, model: Any) -> None:
+        import torch
+
+        with torch.no_grad():
+            for key, parameter in model.named_parameters():
+                if key in self.learning:
+                    parameter.add_(NUDGE * torch.randn_like(parameter))
+
+    def _ready(self, model: Any, part: Part, recipe: Recipe | None) -> Translator:
+        import torch
+
+        from i2i.inference.translator import Translator
+        from i2i.training.building import loaded_by
+        from i2i.training.runtime import Runtime
+
         weights = Weights(
-            recipe={"name": self.entry.name, **(recipe.as_dict() if recipe else {}), "model": self.part.as_dict()},
+            recipe={"name": self.entry.name, **(recipe.as_dict() if recipe else {}), "model": part.as_dict()},
             tensors={},
             step=0,
             model_version=self.spec.version,

@@ -15,13 +15,18 @@ from i2i.plugins import Catalog, Entry, suggestion
 from i2i.recipe import Part, Recipe, load_recipe
 from i2i.recipe.draft import Draft
 from i2i.recipe.reading import key_and_value
+from i2i.testing.asking import data_refuse, wants_more
 from i2i.testing.checks import Skipped, one_line
 from i2i.testing.target import Target
 
 if TYPE_CHECKING:
+    from i2i.testing.observing import Observed
     from i2i.training.fit import Fit
 
-PICTURES, SIDE = 6, 72
+SIZES = ((72, 72), (104, 80), (76, 112), (96, 72), (72, 88), (120, 120))
+"""(width, height) of the pictures that are drawn: no two proportions alike but squares, and none too small to crop."""
+PATIENCE = 8
+"""Steps in which every parameter must have moved: lazy turns may be skipped a few times."""
 QUICK = (
     "run.device=cpu",
     "run.precision=fp32",
@@ -40,16 +45,16 @@ QUICK = (
 def draw_pictures(folder: Path, flag: str) -> None:
     """A few small pictures into a folder: colours that run into each other, with a little noise.
 
-    Those of different flags differ, but their names are the same, as paired datasets want.
+    Those of different flags differ, but their names and sizes are the same, as paired datasets want.
     """
     import numpy
     from PIL import Image
 
     folder.mkdir(parents=True)
     rng = numpy.random.default_rng(len(flag))
-    for number in range(PICTURES):
+    for number, size in enumerate(SIZES):
         coarse = Image.fromarray(rng.integers(0, 256, (5, 5, 3), dtype=numpy.uint8))
-        smooth = numpy.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=numpy.int16)
+        smooth = numpy.asarray(coarse.resize(size, Image.Resampling.BICUBIC), dtype=numpy.int16)
         noisy = smooth + rng.integers(-12, 13, smooth.shape, dtype=numpy.int16)
         Image.fromarray(noisy.clip(0, 255).astype(numpy.uint8)).save(folder / f"{number}.png")
 
@@ -68,6 +73,7 @@ class Bench:
         self.settings = dict(settings or {})
         self.catalog: Catalog = target.catalog()
         self._runs = 0
+        self._observed: dict[str, tuple[Fit, Observed]] = {}
 
     def entries(self, kind: str) -> list[Entry[Any]]:
         """What the plugin brings of a kind, by name."""
@@ -104,8 +110,7 @@ class Bench:
 
     def recipe(self, name: str, *more: str) -> Recipe:
         """A recipe made quick, laid over by what the caller set for it, and its folders full of pictures."""
-        lines = [*QUICK, *self.settings.get(name, ()), *self._fitting(name), *more]
-        recipe = self.plain(name, [line.replace("{pictures}", str(self.pictures)) for line in lines])
+        recipe = self.plain(name, [*QUICK, *self._set(name), *more])
         for flag in recipe.dataset.entry.value.cli:
             if not (self.pictures / flag).exists():
                 self.draw(self.pictures / flag, flag)
@@ -122,7 +127,7 @@ class Bench:
         return name if name in using else next(iter(using), None)
 
     def start(self, recipe: Recipe, folder: bool = False) -> Fit:
-        """A run of the core. Raises `Skipped` where the recipe needs to be told more."""
+        """A run of the core. Raises `Skipped` where the recipe needs what only its user can give."""
         from i2i.training.starting import start
 
         self._runs += 1
@@ -130,7 +135,18 @@ class Bench:
         try:
             return start(self.catalog, recipe, out, dry_run=not folder)
         except UsageError as error:
-            raise Skipped(f"recipe '{recipe.name}' does not start as it is: {one_line(error)}") from error
+            if wants_more(recipe, error) or data_refuse(recipe):
+                raise Skipped(f"recipe '{recipe.name}' does not start as it is: {one_line(error)}") from error
+            raise
+
+    def observed(self, name: str) -> tuple[Fit, Observed]:
+        """A few steps of a recipe under observation, the same for whoever asks. Raises as `start` and as its steps."""
+        if name not in self._observed:
+            from i2i.testing.observing import observe
+
+            fit = self.start(self.recipe(name))
+            self._observed[name] = fit, observe(fit, PATIENCE)
+        return self._observed[name]
 
     def part(self, kind: str, entry: Entry[Any]) -> Part:
         """The entry with the options of its recipe, else with its defaults. Raises `Skipped` where there is neither."""
@@ -147,7 +163,7 @@ class Bench:
         return Part(entry, entry.value.options())
 
     def refuse_unknown_settings(self) -> None:
-        """Raise `UsageError` for settings of no recipe, and for an override that fits none."""
+        """Raise `UsageError` for settings of no recipe, an override that fits none, and refused values."""
         names = {entry.name for entry in self.entries("recipe")}
         for name in self.settings:
             if name not in names:
@@ -156,10 +172,15 @@ class Bench:
         for line in self.overrides:
             if not any(_fits(recipe, line) for recipe in self.recipes.values()):
                 raise UsageError(f"--set {line}: no recipe of {self.target.distribution} has this option")
+        for name in self.recipes:
+            if lines := self._set(name):
+                self.plain(name, lines)
 
-    def _fitting(self, name: str) -> list[str]:
+    def _set(self, name: str) -> list[str]:
+        """What the caller set for a recipe, last come last."""
         recipe = self.recipes.get(name)
-        return [line for line in self.overrides if recipe is not None and _fits(recipe, line)]
+        fitting = [line for line in self.overrides if recipe is not None and _fits(recipe, line)]
+        return [line.replace("{pictures}", str(self.pictures)) for line in [*self.settings.get(name, ()), *fitting]]
 
 
 def _fits(recipe: Recipe, line: str) -> bool:

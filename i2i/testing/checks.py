@@ -38,7 +38,7 @@ class Subject:
             check.function(self.examined)
         except Skipped:
             raise
-        except Exception:
+        except (Exception, SystemExit):
             self.shut = check.sentence if check.gate else None
             raise
 
@@ -58,4 +58,5 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 def one_line(error: BaseException) -> str:
     """What an error says, in one line; its type too where that says more than the text."""
     text = " ".join(str(error).split()) or "no explanation"
-    return text if isinstance(error, AssertionError | Skipped) else f"{type(error).__name__}: {text}"
+    told = isinstance(error, AssertionError | Skipped) and str(error)
+    return text if told else f"{type(error).__name__}: {text}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,7 +42,9 @@ def examine(target: str, overrides: Sequence[str] = ()) -> Iterator[Outcome]:
     found = find(target)
     leave = found.enter()
     try:
-        for subject in subjects(Bench(found, overrides)):
+        with redirect_stdout(sys.stderr):  # what a plugin prints is no outcome
+            everything = subjects(Bench(found, overrides))
+        for subject in everything:
             for check in subject.checks:
                 started = time.perf_counter()
                 verdict, reason = _verdict(lambda subject=subject, check=check: subject.run(check))  # type: ignore[misc]
@@ -77,9 +81,10 @@ def planned(
 
 def _verdict(run: Callable[[], None]) -> tuple[Literal["passed", "failed", "skipped"], str]:
     try:
-        run()
+        with redirect_stdout(sys.stderr):
+            run()
     except Skipped as reason:
         return "skipped", one_line(reason)
-    except Exception as error:  # a plugin may fail in any way at all
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way at all
         return "failed", one_line(error)
     return "passed", ""

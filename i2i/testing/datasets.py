@@ -12,6 +12,8 @@ from i2i.testing.bench import Bench
 from i2i.testing.checks import Check, Skipped, one_line, require
 
 SEED = 5
+MOST = 64
+"""Samples that are compared."""
 
 
 class Samples:
@@ -61,13 +63,14 @@ def samples_are_bytes(samples: Samples) -> None:
     """uint8 (C, H, W); a label may be smaller."""
     import torch
 
-    first, second = samples.load(0), samples.load(len(samples.opened) - 1)
+    first = samples.load(0)
+    others = [samples.load(index) for index in range(1, min(MOST, len(samples.opened)))]
     for key, value in first.items():
         require(isinstance(value, torch.Tensor), f"'{key}' is {type(value).__name__}, no tensor")
         if value.dim() == 3:
             require(value.dtype == torch.uint8, f"'{key}' is {value.dtype}; a worker hands on uint8")
-        there = tuple(second[key].shape)
-        require(there == tuple(value.shape), f"'{key}' is {tuple(value.shape)} in one sample and {there} in another")
+        for there in {tuple(other[key].shape) for other in others} - {tuple(value.shape)}:
+            raise AssertionError(f"'{key}' is {tuple(value.shape)} in one sample and {there} in another")
 
 
 def chance_decides(samples: Samples) -> None:

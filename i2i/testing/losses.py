@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,14 @@ from i2i.plugins import Entry
 from i2i.recipe import Part
 from i2i.testing.bench import Bench
 from i2i.testing.checks import Check, Skipped, one_line, require
-from i2i.testing.slopes import both_logits, require_number, require_slope, smooth_judge, two_batches
+from i2i.testing.regularising import (
+    comes_every_so_many_steps,
+    penalty_regularises,
+    reaches_the_parameters,
+    slope_of_regulariser,
+    takes_any_function,
+)
+from i2i.testing.slopes import LEVELS, both_logits, require_number, require_slope, two_batches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,18 +96,38 @@ def needs_what_it_says(loss: Loss) -> None:
 
 
 def pulls_opposite_ways(loss: Loss) -> None:
-    """The slopes of both sides along the logits of generated pictures have different signs."""
-    module, (fake, real) = loss.module(), both_logits()
-    ways = []
-    for side in (lambda made: module.generator(made, real), lambda made: module.discriminator(real, made)):
-        made = fake.clone().requires_grad_()
-        side(made).backward()
-        ways.append(float(made.grad.sum()) if made.grad is not None else 0.0)
+    """The slopes of both sides along the logits of generated pictures have different signs, at one level or another."""
+    module = loss.module()
+    ways = [
+        (_way(module.generator, fake, real), _way(module.discriminator, real, fake, along=1))
+        for fake, real in map(both_logits, LEVELS)
+    ]
     require(
-        ways[0] * ways[1] < 0,
-        f"generator and discriminator change by {ways[0]:.3g} and {ways[1]:.3g} as the logits of generated pictures "
-        "rise: one should rise, the other fall",
+        any(one * other < 0 for one, other in ways),
+        f"generator and discriminator change by {ways[0][0]:.3g} and {ways[0][1]:.3g} as the logits of generated "
+        "pictures rise: one should rise, the other fall",
     )
+
+
+def tells_real_from_generated(loss: Loss) -> None:
+    """The discriminator's slopes along the logits of real and of generated pictures have different signs."""
+    module = loss.module()
+    ways = [
+        (_way(module.discriminator, real, fake), _way(module.discriminator, real, fake, along=1))
+        for fake, real in map(both_logits, LEVELS)
+    ]
+    require(
+        any(one * other < 0 for one, other in ways),
+        f"discriminator changes by {ways[0][0]:.3g} as the logits of real pictures rise and by {ways[0][1]:.3g} as "
+        "those of generated ones do: one should rise, the other fall",
+    )
+
+
+def _way(side: Callable[..., Tensor], *logits: Tensor, along: int = 0) -> float:
+    given = [one.clone().requires_grad_(place == along) for place, one in enumerate(logits)]
+    side(*given).backward()
+    gradient = given[along].grad
+    return 0.0 if gradient is None else float(gradient.sum())
 
 
 def slopes_of_both_sides(loss: Loss) -> None:
@@ -109,31 +136,6 @@ def slopes_of_both_sides(loss: Loss) -> None:
     require_slope("generator", lambda changed: module.generator(changed, real), fake)
     require_slope("discriminator", lambda changed: module.discriminator(real, changed), fake)
     require_slope("discriminator", lambda changed: module.discriminator(changed, fake), real)
-
-
-def takes_any_function(loss: Loss) -> None:
-    """A regulariser is handed a closure, not a module."""
-    (real, fake), (judge, _) = two_batches(8), smooth_judge()
-    require_number("forward", loss.module()(lambda pictures: judge(pictures), real, fake))
-
-
-def reaches_the_parameters(loss: Loss) -> None:
-    """Of the function that a regulariser is handed."""
-    (real, fake), (judge, weight) = two_batches(8), smooth_judge()
-    loss.module()(judge, real, fake).backward()
-    reached = weight.grad is not None and bool(weight.grad.abs().sum() > 0)
-    require(reached, "no gradient reaches the function's parameters: what is it that learns? (create_graph=True)")
-
-
-def slope_of_regulariser(loss: Loss) -> None:
-    """With respect to a parameter of the function."""
-    module, (real, fake) = loss.module(double=True), (picture.double() for picture in two_batches(8))
-    judge, weight = smooth_judge(double=True)
-
-    def changed(other: Tensor) -> Any:
-        return module(lambda pictures: judge(pictures, other), real, fake)
-
-    require_slope("forward", changed, weight.detach())
 
 
 _OF_KIND: dict[str, Sequence[Check]] = {
@@ -145,12 +147,15 @@ _OF_KIND: dict[str, Sequence[Check]] = {
         Check("both of its sides answer one finite number", plays_both_sides, gate=True),
         Check("its generator's side needs the real logits only if its spec says so", needs_what_it_says, gate=True),
         Check("its two sides pull the logits of generated pictures opposite ways", pulls_opposite_ways),
+        Check("its discriminator's side pulls real and generated pictures opposite ways", tells_real_from_generated),
         Check("its gradients equal the numerical ones", slopes_of_both_sides),
+        Check("its penalty, where it has one, keeps what a regulariser keeps", penalty_regularises),
     ),
     "regulariser": (
         Check("it takes any function of pictures and answers one finite number", takes_any_function, gate=True),
         Check("its gradient reaches the parameters of that function", reaches_the_parameters, gate=True),
         Check("its gradient equals the numerical one", slope_of_regulariser),
+        Check("it comes every so many steps", comes_every_so_many_steps),
     ),
 }
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from i2i.contracts import Geometry, Weights
+from i2i.contracts import Geometry
 from i2i.plugins import resolve
 from i2i.testing.answering import SEEDS, Model
 from i2i.testing.checks import Check, Skipped, listed, one_line, require
 from i2i.testing.nearness import require_close, require_pictures
+from i2i.testing.saving import weights_keep_all
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,28 +115,6 @@ def seeds_decide(model: Model) -> None:
     for what, answer in model.answers():
         once, again = answer(SEEDS), answer(SEEDS)
         require_close(once, again, f"{what}: asked twice with the same seeds, it answers differently")
-
-
-def weights_keep_all(model: Model) -> None:
-    """`Weights.save`, then `i2i.load`."""
-    from i2i.inference.translator import load
-    from i2i.training.building import loaded_by
-
-    translator, names = model.translator, model.spec.inference
-    if not names:
-        raise Skipped("its weights file would hold nothing: `inference` is empty")
-    header = {key: value for key, value in translator.header.items() if key != "sha256"}
-    state = translator.model.state_dict()
-    tensors = {key: tensor for key, tensor in state.items() if key.split(".")[0] in names}
-    path = model.bench.folder / f"{model.entry.name}.safetensors"
-    Weights(**{**header, "loaded": loaded_by(translator.model)}, tensors=tensors).save(path)
-    loaded = load(path, device="cpu", catalog=model.bench.catalog)
-    before = {what: answer(SEEDS) for what, answer in model.answers()}
-    again = model.using(replace(loaded, options=translator.options))
-    for what, answer in again.answers():
-        require_close(
-            answer(SEEDS), before[what], f"{what}: what was saved and loaded answers differently; what is not saved?"
-        )
 
 
 def tiles_are_exact(model: Model) -> None:

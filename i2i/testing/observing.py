@@ -19,6 +19,8 @@ class Observed:
 
     owned: tuple[str, ...]
     """Names of the parameters that optimizers own, in the order of the optimizers."""
+    idle: dict[str, tuple[str, ...]]
+    """Optimizers that had no turn as yet, and the parameters that they own."""
     steps: int = 0
     moved: set[str] = field(default_factory=set)
     strays: list[str] = field(default_factory=list)
@@ -56,7 +58,8 @@ class _Watch:
         self.parameters = dict(fit.loop.model.named_parameters())
         for optimizer, values in self.turns.parameters.items():
             self.parameters |= zip(self.names[optimizer], values, strict=True)
-        self.observed = Observed(tuple(name for names in self.names.values() for name in names))
+        owned = tuple(name for names in self.names.values() for name in names)
+        self.observed = Observed(owned, dict(self.names))
         self.before = self._copy()
 
     def __getattr__(self, name: str) -> Any:
@@ -65,6 +68,7 @@ class _Watch:
     @contextmanager
     def __call__(self, optimizer: str) -> Iterator[Any]:
         self.look("outside every turn", ())
+        self.observed.idle.pop(optimizer, None)
         with self.turns(optimizer) as turn:
             yield turn
         self.look(f"in the turn '{optimizer}'", self.names[optimizer])

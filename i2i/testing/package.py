@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from i2i.contracts import ModelSpec, Options, Spec
 from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.hookspecs import GROUP
 from i2i.plugins import CORE, resolve
-from i2i.recipe import recipe_from_data, validate_options
+from i2i.recipe import Recipe, recipe_from_data, validate_options
+from i2i.testing.asking import wants_more
 from i2i.testing.bench import Bench
-from i2i.testing.checks import Check, Skipped, listed, require
+from i2i.testing.checks import Check, Skipped, listed, one_line, require
 
 NOBODYS = "an_option_that_nobody_has"
 HEAVY = ("torch", "torchvision", "kornia")
@@ -26,7 +28,8 @@ target = find(wanted["target"])
 target.enter()
 for entry in target.catalog(alone=True):
     entry.value
-json.dump([name for name in {HEAVY!r} if name in sys.modules], sys.stdout)
+with open(wanted["answer"], "w") as file:  # what it prints is its own affair
+    json.dump([name for name in {HEAVY!r} if name in sys.modules], file)
 """
 
 
@@ -43,11 +46,12 @@ def enters_the_catalog(bench: Bench) -> None:
 def imports_no_torch(bench: Bench) -> None:
     """Ask the hooks in a process of their own."""
     target = str(bench.target.folder or bench.target.distribution)
-    said = json.dumps({"path": sys.path, "target": target})
+    answer = bench.folder / "imported.json"
+    said = json.dumps({"path": sys.path, "target": target, "answer": str(answer)})
     done = subprocess.run([sys.executable, "-c", ALONE], input=said, capture_output=True, text=True, timeout=300)
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    require(done.returncode == 0, f"in a process of its own it cannot be imported: {last}")
-    heavy = json.loads(done.stdout.splitlines()[-1])
+    require(answer.is_file(), f"in a process of its own it cannot be imported: {last}")
+    heavy = json.loads(answer.read_text(encoding="utf-8"))
     require(not heavy, f"importing it imports {', '.join(heavy)}: import that where something is built")
 
 
@@ -104,6 +108,26 @@ def builds_lie_in_its_packages(bench: Bench) -> None:
         require(callable(found), f"{where}: '{path}' is {found!r}, which nothing can be built with")
 
 
+def recipes_are_buildable(bench: Bench) -> None:
+    """Those that no trainer is examined in: model, losses and trainer, without numbers where that is possible."""
+    import torch
+
+    started = {bench.recipe_with("trainer", entry.name) for entry in bench.entries("trainer")}
+    for name in sorted(bench.recipes.keys() - started):
+        recipe = bench.recipe(name)
+        try:
+            with torch.device("meta"):
+                _build_unprepared(recipe)
+        except (Exception, SystemExit):  # it may need numbers, or what `prepare` reads
+            try:
+                _build(recipe)
+            except (Exception, SystemExit) as error:
+                if not (isinstance(error, UsageError) and wants_more(recipe, error)):
+                    raise AssertionError(f"recipe '{name}': {one_line(error)}") from error
+        finally:
+            _forget(bench.target.packages)
+
+
 CHECKS = (
     Check("it has an entry point and enters the catalog", enters_the_catalog, gate=True),
     Check("importing it and asking its hooks imports no torch", imports_no_torch),
@@ -111,7 +135,38 @@ CHECKS = (
     Check("every option has a description", options_are_described),
     Check("its recipes are valid", recipes_are_valid),
     Check("what its specs build lies in its own packages", builds_lie_in_its_packages),
+    Check("each of its recipes builds its model and its trainer", recipes_are_buildable),
 )
+
+
+def _build_unprepared(recipe: Recipe) -> None:
+    """Model, losses and trainer with its optimizers, as they are before they read any file."""
+    from i2i.training.building import WeightedLoss, build
+
+    losses = {
+        role: part and WeightedLoss(build(part), part.weight, part.entry.value.needs_real_logits)
+        for role, part in recipe.losses.items()
+    }
+    resolve(recipe.trainer.entry.value.build)(build(recipe.model), losses, recipe.trainer.options).optimizers()
+
+
+def _build(recipe: Recipe) -> None:
+    """The same, ready to train."""
+    import torch
+
+    from i2i.training.building import build_model, build_trainer
+
+    with torch.random.fork_rng(devices=[]):
+        build_trainer(recipe, build_model(recipe.model)).optimizers()
+
+
+def _forget(packages: Iterable[str]) -> None:
+    """Empty the caches of functions: a tensor of theirs may be without numbers now."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in packages:
+            for member in list(vars(module).values()):
+                if isinstance(member, functools._lru_cache_wrapper):
+                    member.cache_clear()
 
 
 def _specs(bench: Bench) -> Iterator[tuple[str, Spec]]:

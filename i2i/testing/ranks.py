@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping
+import multiprocessing.connection
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from i2i.testing.target import find
 from i2i.training.starting import start
 
 RANKS, STEPS, SECONDS = 2, 2, 300
+GRACE = 1
+"""Seconds for a rank to end by itself once another failed."""
 REFUSAL = "UsageError: "
 SLOW = ("torch._dynamo",)
 """What building an optimizer imports."""
@@ -45,38 +50,58 @@ def trained(task: Task) -> list[dict[str, Tensor]]:
     processes = [context.Process(target=work, args=(rank, task), daemon=True) for rank in range(RANKS)]
     for process in processes:
         process.start()
-    for process in processes:
-        process.join(SECONDS)
-    if any(process.exitcode is None for process in processes):
+    try:
+        hang = _wait(processes, task)
+    finally:
         for process in processes:
             process.kill()
+    if failures := sorted(_failures(task)):
+        _, rank, told = failures[0]  # the others miss who failed first
+        if told.startswith(REFUSAL):
+            raise Skipped(f"it refuses to: {told.removeprefix(REFUSAL)}")
+        raise AssertionError(f"rank {rank}: {told}")
+    if hang:
         raise AssertionError(f"two ranks wait for each other: nothing came of them in {SECONDS} seconds")
-    for rank in range(RANKS):
-        if (failed := task.folder / f"{rank}.error").exists():
-            told = failed.read_text(encoding="utf-8")
-            if told.startswith(REFUSAL):
-                raise Skipped(f"it refuses to: {told.removeprefix(REFUSAL)}")
-            raise AssertionError(f"rank {rank}: {told}")
     if any(process.exitcode for process in processes):
         raise AssertionError(f"ranks ended with exit codes {[process.exitcode for process in processes]}")
     return [load_file(task.folder / f"{rank}.safetensors") for rank in range(RANKS)]
 
 
+def _wait(processes: Sequence[Any], task: Task) -> bool:
+    """Whether some still run: after all this time, or a little after another one failed."""
+    end = time.monotonic() + SECONDS
+    while (running := [process.sentinel for process in processes if process.is_alive()]) and time.monotonic() < end:
+        multiprocessing.connection.wait(running, 0.2)
+        if _failures(task):
+            end = min(end, time.monotonic() + GRACE)
+    return bool(running)
+
+
+def _failures(task: Task) -> list[tuple[int, int, str]]:
+    """When, which rank, and what it told."""
+    found = []
+    for rank in range(RANKS):
+        if (file := task.folder / f"{rank}.error").exists():
+            at, _, told = file.read_text(encoding="utf-8").partition(" ")
+            found.append((int(at), rank, told))
+    return found
+
+
 def work(rank: int, task: Task) -> None:
     """What one rank does, in its own process."""
-    import sys
-
     sys.path[:] = task.path
+    sys.stdout = sys.stderr
     torch.set_num_threads(1)
     try:
-        torch.distributed.init_process_group(
-            "gloo", init_method=f"file://{task.folder / 'store'}", rank=rank, world_size=RANKS
-        )
+        store = torch.distributed.FileStore(str(task.folder / "store"), RANKS)  # type: ignore[attr-defined]
+        torch.distributed.init_process_group("gloo", store=store, rank=rank, world_size=RANKS)
         save_file(_learned(task), task.folder / f"{rank}.safetensors")
         torch.distributed.destroy_process_group()
     except BaseException as error:  # told to whom it works for, whatever it is
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        (task.folder / f"{rank}.error").write_text(told, encoding="utf-8")
+        at, told = time.time_ns(), f"{type(error).__name__}: {' '.join(str(error).split())}"
+        draft = task.folder / f"{rank}.draft"
+        draft.write_text(f"{at} {told}", encoding="utf-8")
+        draft.rename(task.folder / f"{rank}.error")  # whole, for whoever looks meanwhile
 
 
 def _learned(task: Task) -> dict[str, Tensor]:

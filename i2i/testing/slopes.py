@@ -11,8 +11,10 @@ from i2i.testing.checks import Skipped, require
 if TYPE_CHECKING:
     from torch import Tensor
 
-SIDE = 48
+SIDE = 64
 """Of the pictures that are compared: networks that look at them take no smaller ones."""
+LEVELS = (0.5, -0.5)
+"""Of logits: between the targets 0 and 1, and between -1 and 0."""
 SHIFT, ALLOWED = 1e-7, 1e-3
 
 
@@ -25,11 +27,11 @@ def two_batches(side: int = SIDE) -> tuple[Tensor, Tensor]:
     return one, other
 
 
-def both_logits() -> tuple[Tensor, Tensor]:
-    """Of generated and of real pictures, (4, 1, 3, 3), near ½: between the targets of every game."""
+def both_logits(level: float = LEVELS[0]) -> tuple[Tensor, Tensor]:
+    """Of generated and of real pictures, (4, 1, 3, 3), a little above a level."""
     import torch
 
-    fake, real = 0.5 + 0.2 * torch.rand(2, 4, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    fake, real = level + 0.2 * torch.rand(2, 4, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     return fake, real
 
 

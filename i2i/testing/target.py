@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from i2i.errors import UsageError
 from i2i.hookspecs import GROUP
 from i2i.plugins import CORE, Catalog, canonical, core_version, discover, suggestion
 
+NAME = re.compile(r"[\w.-]+")
+
 
 class ProjectDistribution(metadata.Distribution):
     """A project folder as it would be if it were installed: its name, version and entry points."""
@@ -24,21 +27,33 @@ class ProjectDistribution(metadata.Distribution):
         self.folder = folder
         file = folder / "pyproject.toml"
         try:
-            self.project: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
-            self.project["name"]
-        except OSError as error:
+            written = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UsageError(f"{folder}: no plugin's project folder (no pyproject.toml in it)") from error
-        except (ValueError, KeyError) as error:
-            raise UsageError(f"{file}: not the pyproject.toml of a project with a name ({error})") from error
+        except OSError as error:
+            raise UsageError(f"{file}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
+            raise UsageError(f"{file}: no TOML ({error})") from error
+        self.project = _of_kind(dict, written.get("project"), file, "project")
+        self.project["name"] = _of_kind(str, self.project.get("name"), file, "project.name")
+        self.project["version"] = _of_kind(str, self.project.get("version", "0+unknown"), file, "project.version")
+        key = "project.entry-points"
+        groups = _of_kind(dict, self.project.get("entry-points", {}), file, key)
+        key = f"{key}.{GROUP}"
+        self.points: dict[str, str] = _of_kind(dict, groups.get(GROUP, {}), file, key)
+        for name, value in self.points.items():
+            if not NAME.fullmatch(name):
+                raise UsageError(f"{file}: {key}: {name!r} is no name of an entry point")
+            if not metadata.EntryPoint.pattern.match(_of_kind(str, value, file, f"{key}.{name}")):
+                raise UsageError(f"{file}: {key}.{name}: {value!r} is no 'package' or 'package.module'")
 
     def read_text(self, filename: str) -> str | None:
         """The two files of its metadata that anybody asks for."""
         if filename == "METADATA":
-            version = self.project.get("version", "0+unknown")
-            return f"Metadata-Version: 2.1\nName: {self.project['name']}\nVersion: {version}\n"
+            name, version = self.project["name"], self.project["version"]
+            return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         if filename == "entry_points.txt":
-            points = self.project.get("entry-points", {}).get(GROUP, {})
-            return "\n".join([f"[{GROUP}]", *(f"{name} = {value}" for name, value in points.items())]) + "\n"
+            return "\n".join([f"[{GROUP}]", *(f"{name} = {value}" for name, value in self.points.items())]) + "\n"
         return None
 
     def locate_file(self, path: Any) -> Any:
@@ -48,7 +63,10 @@ class ProjectDistribution(metadata.Distribution):
     @property
     def root(self) -> Path:
         """The folder that its packages lie in."""
-        return self.folder / "src" if (self.folder / "src").is_dir() else self.folder
+        inside = self.folder / "src"
+        names = [re.split(r"\W", value)[0] for value in self.points.values()]
+        there = any((inside / name).is_dir() or (inside / f"{name}.py").is_file() for name in names)
+        return inside if there else self.folder
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,14 @@ def _project(folder: Path) -> Target:
     return Target(
         project.name, project.version, tuple(project.entry_points.select(group=GROUP)), project.root, project.folder
     )
+
+
+def _of_kind(kind: type, value: Any, file: Path, key: str) -> Any:
+    """The value. Raises `UsageError` where it is another kind of thing, or not there."""
+    if not isinstance(value, kind) or value == "":
+        found = "nothing" if value is None else repr(value)
+        raise UsageError(f"{file}: {key}: expected {'a table' if kind is dict else 'text'}, found {found}")
+    return value
 
 
 def _same(one: str, other: str) -> bool:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from i2i.recipe import Recipe
     from i2i.testing.observing import Observed
 
-PATIENCE = 8
-"""Steps in which every parameter must have moved: lazy turns may be skipped a few times."""
-
 
 class Scheme:
     """A trainer on the bench, in its recipe."""
@@ -34,9 +31,7 @@ class Scheme:
     @cached_property
     def observed(self) -> Observed:
         """A few steps under observation."""
-        from i2i.testing.observing import observe
-
-        return observe(self.bench.start(self.recipe()), PATIENCE)
+        return self.bench.observed(self.recipe().name)[1]
 
 
 def starts(scheme: Scheme) -> None:
@@ -66,8 +61,11 @@ def all_learn(scheme: Scheme) -> None:
     """Whatever an optimizer owns."""
     observed = scheme.observed
     _require_optimizers(scheme)
-    still = [name for name in observed.owned if name not in observed.moved]
+    waiting = {name for names in observed.idle.values() for name in names}
+    still = [name for name in observed.owned if name not in observed.moved | waiting]
     require(not still, f"in {observed.steps} steps no turn moved {listed(still)}: does its loss depend on it?")
+    if observed.idle:
+        raise Skipped(f"in {observed.steps} steps there was no turn of {listed(list(observed.idle))}")
 
 
 def others_stay(scheme: Scheme) -> None:
@@ -110,8 +108,7 @@ def ranks_agree(scheme: Scheme) -> None:
     if not torch.distributed.is_available():
         raise Skipped("this torch has no torch.distributed")
     bench, observed = scheme.bench, scheme.observed
-    recipe = scheme.recipe()
-    recipe = scheme.recipe(f"run.batch={recipe.run.batch * RANKS}")
+    recipe = for_ranks(scheme, RANKS)
     target = str(bench.target.folder or bench.target.distribution)
     task = Task(target, recipe.as_dict(), bench.folder / f"ranks-{scheme.entry.name}", tuple(sys.path))
     one, other = trained(task)
@@ -119,6 +116,11 @@ def ranks_agree(scheme: Scheme) -> None:
     differing = [names[name] for name in one if not one[name].equal(other[name])]
     advice = "leave gradients to turn.minimise" if observed.owned else "sum what is learned with turns.reduce"
     require(not differing, f"after two steps the ranks differ in {listed(differing)}: {advice}")
+
+
+def for_ranks(scheme: Scheme, ranks: int) -> Recipe:
+    """Its recipe with a batch for each rank, which loads the pictures by itself: a rank may begin no process."""
+    return scheme.recipe(f"run.batch={scheme.recipe().run.batch * ranks}", "run.workers=0")
 
 
 def computes_in_bf16(scheme: Scheme) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import i2i
-from i2i import UsageError
-from i2i.testing import Outcome, examine
+from i2i import RecipeError, UsageError
+from i2i.recipe import load_recipe
+from i2i.testing import Outcome, Skipped, examine
+from i2i.testing.asking import wants_more
 from i2i.testing.bench import QUICK, Bench
+from i2i.testing.ranks import Task, _failures, _wait
 from i2i.testing.target import find
+from i2i.testing.trainers import Scheme, for_ranks
 
 SOUND = Path(__file__).parents[1] / "plugins" / "faulty" / "sound"
 
@@ -61,9 +70,49 @@ def test_an_unknown_plugin_is_named_with_the_nearest_and_all_others():
 def test_a_folder_without_a_project_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"no plugin's project folder \(no pyproject\.toml in it\)"):
         list(examine(str(tmp_path)))
-    (tmp_path / "pyproject.toml").write_text("[project]\nversion = '1'\n")
-    with pytest.raises(UsageError, match=r"pyproject\.toml: not the pyproject\.toml of a project with a name"):
+
+
+NAMED = "[project]\nname = 'i2i-silent'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a = = b", r"no TOML \("),
+        ("", "project: expected a table, found nothing"),
+        ("project = 3", "project: expected a table, found 3"),
+        ("[project]\nversion = '1'", "project.name: expected text, found nothing"),
+        ("[project]\nname = 3", "project.name: expected text, found 3"),
+        (f"{NAMED}version = 3", "project.version: expected text, found 3"),
+        (f"{NAMED}entry-points = []", r"project.entry-points: expected a table, found \[\]"),
+        (
+            f"{NAMED}[project.entry-points]\ni2i = 'silent'",
+            "entry-points.i2i: expected a table, found 'silent'",
+        ),
+        (f"{NAMED}[project.entry-points.i2i]\nsilent = 3", "project.entry-points.i2i.silent: expected text, found 3"),
+        (f"{NAMED}[project.entry-points.i2i]\n'a = b' = 'silent'", "'a = b' is no name of an entry point"),
+        (f"{NAMED}[project.entry-points.i2i]\nsilent = 'silent:'", "silent: 'silent:' is no 'package' or"),
+        (f"{NAMED}[project.entry-points.i2i]\nsilent = 'not so'", "silent: 'not so' is no 'package' or"),
+    ],
+)
+def test_a_project_that_is_written_wrongly_is_refused_by_file_and_key(tmp_path, text, told):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(UsageError, match=rf"^{tmp_path}/pyproject\.toml: .*{told}"):
         list(examine(str(tmp_path)))
+
+
+def test_a_project_that_cannot_be_read_is_not_taken_for_none(tmp_path):
+    (tmp_path / "pyproject.toml").mkdir()
+    with pytest.raises(UsageError, match=r"pyproject\.toml: cannot be read \(Is a directory\)"):
+        find(str(tmp_path))
+
+
+def test_a_folder_src_without_the_package_is_passed_by(tmp_path):
+    (tmp_path / "pyproject.toml").write_text(f"{NAMED}[project.entry-points.i2i]\nsilent = 'silent'\n")
+    (tmp_path / "src" / "drawings").mkdir(parents=True)
+    assert find(str(tmp_path)).root == tmp_path
+    (tmp_path / "src" / "silent.py").touch()
+    assert find(str(tmp_path)).root == tmp_path / "src"
 
 
 def test_a_project_without_an_entry_point_fails_and_nothing_else_is_tried(tmp_path):
@@ -99,7 +148,10 @@ def test_recipes_are_made_quick_and_what_is_set_comes_last(bench):
     assert (recipe.run.batch, recipe.run.seed, recipe.run.workers) == (3, 8, 0)
     assert recipe.model.options.width == 5
     assert "run.workers=0" in QUICK
-    assert len(list(Path(recipe.dataset.options.source[0]).glob("*.png"))) == 6
+    pictures = list(Path(recipe.dataset.options.source[0]).glob("*.png"))
+    sizes = {Image.open(picture).size for picture in pictures}
+    assert (len(pictures), len(sizes)) == (6, 6)
+    assert min(side for size in sizes for side in size) == 72
 
 
 def test_an_override_of_nothing_and_settings_of_no_recipe_are_refused(bench):
@@ -107,6 +159,53 @@ def test_an_override_of_nothing_and_settings_of_no_recipe_are_refused(bench):
         bench("model.widht=3").refuse_unknown_settings()
     with pytest.raises(UsageError, match=r"settings of recipe 'soundd'; did you mean 'sound'\? \(it brings: sound\)"):
         bench(soundd=["run.batch=3"]).refuse_unknown_settings()
+
+
+def test_what_a_recipe_refuses_of_the_settings_is_the_callers_mistake(bench):
+    with pytest.raises(RecipeError, match=r"--set: model\.width: should be a valid integer.* found 'abc'"):
+        bench("model.width=abc").refuse_unknown_settings()
+    with pytest.raises(RecipeError, match=r"run\.bacth: unknown key; did you mean 'batch'"):
+        bench(sound=["run.bacth=3"]).refuse_unknown_settings()
+
+
+def test_a_recipe_waits_for_what_its_user_gives_and_for_nothing_else(bench):
+    recipe = load_recipe(bench().catalog, "sound", overrides=["dataset.source=[/nowhere/pictures]"])
+    assert wants_more(recipe, UsageError("/nowhere/pictures: no such folder"))
+    assert not wants_more(recipe, UsageError("dataset.source: too many pictures"))
+    assert not wants_more(recipe, UsageError("trainer 'sound' needs a model with judge; 'sound' has network"))
+    styles = Bench(find("i2i-gatys"))
+    with pytest.raises(Skipped, match=r"recipe 'fast-style' does not start as it is: UsageError: trainer\.style: not"):
+        styles.start(styles.recipe("fast-style"))
+
+
+def test_ranks_load_their_pictures_by_themselves(bench):
+    workers = bench("run.workers=2")
+    recipe = for_ranks(Scheme(workers, workers.entries("trainer")[0]), ranks=2)
+    assert (recipe.run.workers, recipe.run.batch) == (0, 4)
+
+
+def test_a_rank_that_hangs_is_not_waited_for_once_another_failed(tmp_path):
+    task = Task("i2i-sound", {}, tmp_path, ())
+    for rank, told in enumerate(["200 RuntimeError: nobody answers", "100 ValueError: too hot"]):
+        (tmp_path / f"{rank}.error").write_text(told)
+    hanging = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    hanging.start()
+    started = time.monotonic()
+    assert _wait([hanging], task)
+    hanging.kill()
+    assert time.monotonic() - started < 30
+    assert min(_failures(task)) == (100, 1, "ValueError: too hot")
+
+
+def test_what_a_plugin_prints_is_no_answer_and_no_outcome(tmp_path, capsys):
+    project = shutil.copytree(SOUND, tmp_path / "loud", ignore=shutil.ignore_patterns("__pycache__"))
+    with (project / "i2i_sound" / "__init__.py").open("a") as file:
+        file.write("import atexit\n\nprint('hello', end='')\natexit.register(print, 'goodbye')\n")
+    outcomes = examine(str(project))
+    assert [next(outcomes).verdict for _ in range(2)] == ["passed", "passed"]
+    outcomes.close()
+    atexit.unregister(print)
+    assert capsys.readouterr() == ("", "hello")
 
 
 INHERITED = """

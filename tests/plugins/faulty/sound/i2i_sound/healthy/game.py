@@ -1,3 +1,4 @@
+import torch
 from torch import nn
 
 
@@ -10,3 +11,8 @@ class Game(nn.Module):
 
     def discriminator(self, real_logits, fake_logits):
         return (real_logits - 1).square().mean() + fake_logits.square().mean()
+
+    def penalty(self, discriminator, real, fake):
+        fake = fake.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(discriminator(fake).sum(), fake, create_graph=True)
+        return slope.square().mean()
