@@ -16,7 +16,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
 	@echo "make prove   the slow proofs: quality of trained models"
-	@echo "make bench   ours beside the published structures: a training step, an enlargement"
+	@echo "make bench   start-up; ours beside the published structures: a training step, an enlargement"
 	@echo "make clean   remove what these made"
 
 $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
@@ -52,6 +52,7 @@ prove: $(INSTALLED)
 	$(BIN)/python -m pytest -m prove -s tests/prove
 
 bench: $(INSTALLED)
+	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/cyclegan_step.py
 	$(BIN)/python benchmarks/super_resolution.py
 
