@@ -8,11 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts import API_VERSION, Request, Weights
-from i2i.errors import I2IError
+from i2i.errors import I2IError, UsageError
 from i2i.plugins import Entry
 from i2i.recipe import Part, Recipe
+from i2i.testing.asking import wants_more
 from i2i.testing.bench import Bench
-from i2i.testing.checks import Skipped, require
+from i2i.testing.checks import Skipped, one_line, require
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,7 +144,7 @@ class Model:
 
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed_for("init", 0))
-            model = build_model(self.part)
+            model = self._built(build_model)
             self.learning = {key for key, parameter in model.named_parameters() if parameter.requires_grad}
             self._nudge(model)
         name = self.bench.recipe_with("model", self.entry.name)
@@ -167,6 +168,15 @@ class Model:
         except (Exception, SystemExit):  # the checks of a trainer tell of it
             return ready
         return trained
+
+    def _built(self, build_model: Callable[[Part], Any]) -> Any:
+        name = self.bench.recipe_with("model", self.entry.name)
+        try:
+            return build_model(self.part)
+        except UsageError as error:
+            if name is None or not wants_more(self.bench.recipe(name), error):
+                raise
+            raise Skipped(f"recipe '{name}' waits for its user: {one_line(error)}") from error
 
     def _nudge(self, model: Any) -> None:
         import torch

@@ -80,8 +80,10 @@ def planned(
 
 
 def _verdict(run: Callable[[], None]) -> tuple[Literal["passed", "failed", "skipped"], str]:
+    import torch
+
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), torch.random.fork_rng():
             run()
     except Skipped as reason:
         return "skipped", one_line(reason)

@@ -182,9 +182,9 @@ def _cut(picture: Any, start: int, end: int) -> Any:
 
 def _precisely(model: Model, images: Tensor) -> tuple[Tensor, Any, tuple[float, float]]:
     """Images and model in float64 and what may differ (in all, by the range); in float32 where it cannot."""
-    double = copy.deepcopy(model.translator.model).double()
     try:
+        double = copy.deepcopy(model.translator.model).double()
         model.translate(images.double()[..., : model.size[0], : model.size[1]], SEEDS[:1], double)
-    except RuntimeError:
+    except Exception:  # it may be uncopyable, or insist on float32
         return images, model.translator.model, (1e-5, 1e-3)
     return images.double(), double, (2e-7, 1e-5)

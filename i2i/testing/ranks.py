@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
+import json
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,19 @@ RANKS, STEPS, SECONDS = 2, 2, 300
 GRACE = 1
 """Seconds for a rank to end by itself once another failed."""
 REFUSAL = "UsageError: "
-SLOW = ("torch._dynamo",)
-"""What building an optimizer imports."""
+BEGIN = """
+import json, sys
+told = json.load(sys.stdin)
+sys.path[:] = told["path"]
+from i2i.testing.ranks import work
+work(told)
+"""
+"""What each process runs: it is told where to import from first."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a rank is told: plain data, as it begins with an empty memory."""
+    """What ranks do: plain data, as each begins with an empty memory."""
 
     target: str
     recipe: Mapping[str, Any]
@@ -42,19 +48,14 @@ class Task:
 
 def trained(task: Task) -> list[dict[str, Tensor]]:
     """What each rank has learned: the tensors that an optimizer owns; without optimizers, the model's whole state."""
-    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context: Any = multiprocessing.get_context(method)
-    if method == "forkserver":
-        context.set_forkserver_preload([__name__, *SLOW])  # imported once, not by each
     task.folder.mkdir()
-    processes = [context.Process(target=work, args=(rank, task), daemon=True) for rank in range(RANKS)]
-    for process in processes:
-        process.start()
+    processes = [_begun(rank, task) for rank in range(RANKS)]
     try:
         hang = _wait(processes, task)
     finally:
         for process in processes:
             process.kill()
+            process.wait()
     if failures := sorted(_failures(task)):
         _, rank, told = failures[0]  # the others miss who failed first
         if told.startswith(REFUSAL):
@@ -62,19 +63,30 @@ def trained(task: Task) -> list[dict[str, Tensor]]:
         raise AssertionError(f"rank {rank}: {told}")
     if hang:
         raise AssertionError(f"two ranks wait for each other: nothing came of them in {SECONDS} seconds")
-    if any(process.exitcode for process in processes):
-        raise AssertionError(f"ranks ended with exit codes {[process.exitcode for process in processes]}")
+    if any(codes := [process.returncode for process in processes]):
+        raise AssertionError(f"ranks ended with exit codes {codes}")
     return [load_file(task.folder / f"{rank}.safetensors") for rank in range(RANKS)]
 
 
-def _wait(processes: Sequence[Any], task: Task) -> bool:
+def _begun(rank: int, task: Task) -> subprocess.Popen[str]:
+    """A process that does what one rank does; what it prints is nobody's affair."""
+    quiet = subprocess.DEVNULL
+    words = [sys.executable, "-c", BEGIN]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, text=True)
+    assert process.stdin is not None
+    with process.stdin as told:
+        json.dump({**asdict(task), "folder": str(task.folder), "rank": rank}, told)
+    return process
+
+
+def _wait(processes: Sequence[subprocess.Popen[str]], task: Task) -> bool:
     """Whether some still run: after all this time, or a little after another one failed."""
     end = time.monotonic() + SECONDS
-    while (running := [process.sentinel for process in processes if process.is_alive()]) and time.monotonic() < end:
-        multiprocessing.connection.wait(running, 0.2)
+    while (running := any(process.poll() is None for process in processes)) and time.monotonic() < end:
+        time.sleep(0.05)
         if _failures(task):
             end = min(end, time.monotonic() + GRACE)
-    return bool(running)
+    return running
 
 
 def _failures(task: Task) -> list[tuple[int, int, str]]:
@@ -87,10 +99,9 @@ def _failures(task: Task) -> list[tuple[int, int, str]]:
     return found
 
 
-def work(rank: int, task: Task) -> None:
+def work(told: Mapping[str, Any]) -> None:
     """What one rank does, in its own process."""
-    sys.path[:] = task.path
-    sys.stdout = sys.stderr
+    rank, task = told["rank"], Task(told["target"], told["recipe"], Path(told["folder"]), tuple(told["path"]))
     torch.set_num_threads(1)
     try:
         store = torch.distributed.FileStore(str(task.folder / "store"), RANKS)  # type: ignore[attr-defined]
@@ -98,9 +109,9 @@ def work(rank: int, task: Task) -> None:
         save_file(_learned(task), task.folder / f"{rank}.safetensors")
         torch.distributed.destroy_process_group()
     except BaseException as error:  # told to whom it works for, whatever it is
-        at, told = time.time_ns(), f"{type(error).__name__}: {' '.join(str(error).split())}"
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
         draft = task.folder / f"{rank}.draft"
-        draft.write_text(f"{at} {told}", encoding="utf-8")
+        draft.write_text(f"{time.time_ns()} {what}", encoding="utf-8")
         draft.rename(task.folder / f"{rank}.error")  # whole, for whoever looks meanwhile
 
 

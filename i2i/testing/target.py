@@ -83,8 +83,12 @@ class Target:
 
     @property
     def packages(self) -> set[str]:
-        """The top-level packages that its entry points name."""
-        return {point.module.partition(".")[0] for point in self.points} or {CORE}
+        """Its top-level packages, those that its entry points name among them."""
+        named = {point.module.partition(".")[0] for point in self.points}
+        if self.root is not None:
+            return named | {path.parent.name for path in self.root.glob("*/__init__.py")} - {"tests"}
+        owners = metadata.packages_distributions().items()
+        return (named or {CORE}) | {package for package, distributions in owners if self.distribution in distributions}
 
     def catalog(self, alone: bool = False) -> Catalog:
         """Everything installed, with this in the place of what is installed of it; or this and the core alone."""
@@ -95,7 +99,7 @@ class Target:
         """Make its packages the ones that are imported; what is returned takes that back."""
         if self.root is None:
             return lambda: None
-        root, before = str(self.root), list(sys.path)
+        root = str(self.root)
         taken_out = {name: module for name, module in self._loaded().items() if not _lies_in(module, root)}
         known = self._loaded().keys() - taken_out.keys()
         for name in taken_out:
@@ -107,7 +111,8 @@ class Target:
             for name in self._loaded().keys() - known:
                 del sys.modules[name]
             sys.modules.update(taken_out)
-            sys.path[:] = [place for place in sys.path if place != root or place in before]
+            if root in sys.path:
+                sys.path.remove(root)
 
         return leave
 
@@ -126,7 +131,7 @@ def find(name: str) -> Target:
     if chosen is None and (Path(name) / "pyproject.toml").is_file():
         return _project(Path(name))
     if chosen is None:
-        catalog = discover()
+        catalog = discover(installed())
         chosen = next((entry.distribution for entry in catalog if entry.name == name), None)
         if chosen is None and name != CORE:
             names = [*known, *(point.name for point in points), *(entry.name for entry in catalog)]
@@ -149,7 +154,7 @@ def owner(point: metadata.EntryPoint) -> str:
 
 
 def _project(folder: Path) -> Target:
-    project = ProjectDistribution(folder.expanduser().absolute())
+    project = ProjectDistribution(folder.expanduser().resolve())
     return Target(
         project.name, project.version, tuple(project.entry_points.select(group=GROUP)), project.root, project.folder
     )
@@ -170,4 +175,4 @@ def _same(one: str, other: str) -> bool:
 
 def _lies_in(module: Any, root: str) -> bool:
     file = getattr(module, "__file__", None)
-    return file is not None and Path(file).is_relative_to(root)
+    return file is not None and Path(file).resolve().is_relative_to(root)

@@ -35,19 +35,8 @@ class Scheme:
 
 
 def starts(scheme: Scheme) -> None:
-    """The model of its recipe has what its spec names."""
-    from i2i.training.building import build_model
-
-    recipe, spec = scheme.recipe(), scheme.entry.value
-    model = build_model(recipe.model)
-    children = dict(model.named_children())
-    for what, names in (("submodules", spec.submodules), ("ema", spec.ema)):
-        lacking = [name for name in names if name not in children]
-        require(
-            not lacking,
-            f"{what} names {listed(lacking)}; model '{recipe.model.entry.name}' has {', '.join(children)}",
-        )
-    scheme.bench.start(recipe)
+    """As `i2i fit` starts it."""
+    scheme.bench.start(scheme.recipe())
 
 
 def stays_finite(scheme: Scheme) -> None:
@@ -112,7 +101,7 @@ def ranks_agree(scheme: Scheme) -> None:
     target = str(bench.target.folder or bench.target.distribution)
     task = Task(target, recipe.as_dict(), bench.folder / f"ranks-{scheme.entry.name}", tuple(sys.path))
     one, other = trained(task)
-    names = dict(zip(one, observed.owned, strict=True)) if observed.owned else {name: name for name in one}
+    names = {str(place): name for place, name in enumerate(observed.owned)} or {name: name for name in one}
     differing = [names[name] for name in one if not one[name].equal(other[name])]
     advice = "leave gradients to turn.minimise" if observed.owned else "sum what is learned with turns.reduce"
     require(not differing, f"after two steps the ranks differ in {listed(differing)}: {advice}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -115,6 +114,11 @@ def test_a_folder_src_without_the_package_is_passed_by(tmp_path):
     assert find(str(tmp_path)).root == tmp_path / "src"
 
 
+def test_a_plugin_is_found_by_what_it_brings_though_it_is_not_loaded(monkeypatch):
+    monkeypatch.setenv("I2I_PLUGINS", "gatys")
+    assert find("cyclegan-light").distribution == "i2i-cyclegan"
+
+
 def test_a_project_without_an_entry_point_fails_and_nothing_else_is_tried(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\nname = 'i2i-silent'\n")
     first, *others = examine(str(tmp_path))
@@ -188,11 +192,11 @@ def test_a_rank_that_hangs_is_not_waited_for_once_another_failed(tmp_path):
     task = Task("i2i-sound", {}, tmp_path, ())
     for rank, told in enumerate(["200 RuntimeError: nobody answers", "100 ValueError: too hot"]):
         (tmp_path / f"{rank}.error").write_text(told)
-    hanging = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
-    hanging.start()
+    hanging = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     started = time.monotonic()
     assert _wait([hanging], task)
     hanging.kill()
+    hanging.wait()
     assert time.monotonic() - started < 30
     assert min(_failures(task)) == (100, 1, "ValueError: too hot")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -303,7 +304,7 @@ FAULTS = {
     "a_part_lacking": [
         (
             "trainer sound: its recipe starts, with a model that has what it needs",
-            "submodules names judge; model 'sound' has network, critic, lens",
+            "UsageError: trainer 'sound' needs a model with network, judge; 'sound' has network, critic, lens",
         )
     ],
     "a_trainer_that_refuses": [
@@ -364,9 +365,12 @@ FAULTS = {
 
 LATE = "trainer sound: everything that its optimizers own learns within a few steps"
 UNUSUAL = {
-    "a_constant_kept": {},
     "a_game_between_minus_one_and_one": {},
     "a_loss_of_large_pictures": {},
+    "a_model_that_waits": {
+        "model sound: the parts that a weights file holds are there": "recipe 'sound' waits for its user: "
+        "UsageError: model.style: not given",
+    },
     "a_teacher_of_buffers": {},
     "a_turn_that_comes_late": {LATE: "in 8 steps there was no turn of lens"},
 }
@@ -423,7 +427,10 @@ def test_every_fault_has_its_check():
 
 
 def test_the_healthy_plugin_passes_everything_and_every_check_is_shown_to_fail():
+    before = [*sys.path], torch.get_rng_state()
     outcomes = list(examine(str(FAULTY / "sound")))
+    assert sys.path == before[0]
+    assert torch.equal(torch.get_rng_state(), before[1])
     assert [outcome for outcome in outcomes if outcome.verdict == "failed"] == []
     passed = {f"{outcome.subject}: {outcome.check}" for outcome in outcomes if outcome.verdict == "passed"}
     sentences = {sentence.partition(": ")[2] for sentence in passed}
