@@ -166,6 +166,25 @@ def test_names_that_python_yaml_or_the_pattern_know_make_working_plugins(
     assert hasattr(build_trainer(recipe, build_model(recipe.model)), "step")
 
 
+def test_a_plugin_cut_short_leaves_nothing_in_the_way_of_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = Path.write_text, []
+
+    def full(path: Path, *given: str, **how: str) -> int:
+        written.append(path)
+        if len(written) == 4:
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, *given, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OSError, match="No space left"):
+            lay_out(named("lumen"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert lay_out(named("lumen"), tmp_path).is_dir()
+
+
 def test_a_name_that_holds_the_patterns_is_replaced_once(tmp_path: Path) -> None:
     made = texts(lay_out(named("lumens"), tmp_path))
     assert 'lumens = "i2i_lumens"' in made["pyproject.toml"]

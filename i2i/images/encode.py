@@ -85,8 +85,9 @@ def write_whole(picture: Whole, path: Path, background: str = "white", quality: 
 
 def write_copy(source: Path, path: Path) -> None:
     """Write what the file `source` holds, byte for byte. The file appears as with `write_picture`."""
+    contents = source.read_bytes()  # a source that has gone is not a target that cannot be written
     with complete_or_not_at_all(path) as stream:
-        stream.write(source.read_bytes())
+        stream.write(contents)
 
 
 def write_animation(pictures: Iterable[Image.Image], path: Path, per_second: int = 25) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -76,14 +77,21 @@ def _taken(plugin: PluginName, what: str, owner: Entry[Any] | Installed) -> Usag
 
 
 def lay_out(plugin: PluginName, folder: Path) -> Path:
-    """Write the package into `folder`; answers where it lies. Raises `UsageError` where something lies there."""
+    """Write the package into `folder`, whole or not at all; answers where it lies.
+
+    Raises `UsageError` where something lies there.
+    """
     root = folder / plugin.distribution
     if root.exists():
         raise UsageError(f"{root}: lies there already; choose another name or --dst")
-    for place, text in _texts(files(__name__) / PATTERN, Path()):
-        path = root / plugin.spelled(place.as_posix())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(plugin.spelled(text), encoding="utf-8")
+    try:
+        for place, text in _texts(files(__name__) / PATTERN, Path()):
+            path = root / plugin.spelled(place.as_posix())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(plugin.spelled(text), encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)  # else the next try finds half a plugin in its way
+        raise
     return root
 
 

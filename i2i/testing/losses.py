@@ -102,10 +102,8 @@ def pulls_opposite_ways(loss: Loss) -> None:
         (_way(module.generator, fake, real), _way(module.discriminator, real, fake, along=1))
         for fake, real in map(both_logits, LEVELS)
     ]
-    require(
-        any(one * other < 0 for one, other in ways),
-        f"generator and discriminator change by {ways[0][0]:.3g} and {ways[0][1]:.3g} as the logits of generated "
-        "pictures rise: one should rise, the other fall",
+    _require_opposite(
+        ways, "generator and discriminator change by {:.3g} and {:.3g} as the logits of generated pictures rise"
     )
 
 
@@ -116,11 +114,16 @@ def tells_real_from_generated(loss: Loss) -> None:
         (_way(module.discriminator, real, fake), _way(module.discriminator, real, fake, along=1))
         for fake, real in map(both_logits, LEVELS)
     ]
-    require(
-        any(one * other < 0 for one, other in ways),
-        f"discriminator changes by {ways[0][0]:.3g} as the logits of real pictures rise and by {ways[0][1]:.3g} as "
-        "those of generated ones do: one should rise, the other fall",
+    _require_opposite(
+        ways,
+        "discriminator changes by {:.3g} as the logits of real pictures rise and by {:.3g} as those of generated "
+        "ones do",
     )
+
+
+def _require_opposite(ways: Sequence[tuple[float, float]], seen: str) -> None:
+    """At one level or another."""
+    require(any(one * other < 0 for one, other in ways), f"{seen.format(*ways[0])}: one should rise, the other fall")
 
 
 def _way(side: Callable[..., Tensor], *logits: Tensor, along: int = 0) -> float:
