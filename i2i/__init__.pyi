@@ -36,7 +36,7 @@ from .images.folders import find_pictures as find_pictures
 from .images.sheet import contact_sheet as contact_sheet
 from .inference.onlooker import Onlooker as Onlooker
 from .inference.translator import Translator as Translator
-from .inference.translator import load as load
+from .inference.loading import load as load
 from .losses import AdversarialOptions as AdversarialOptions
 from .losses.game import AdversarialGame as AdversarialGame
 from .networks.discriminators import PatchDiscriminator as PatchDiscriminator

@@ -10,10 +10,14 @@ import tomllib
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from i2i import Catalog, discover
+from i2i.images.encode import write_whole
+from i2i.images.whole import Levels, Whole
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -159,3 +163,16 @@ def _install_plugin(folder: Path, site: Path) -> None:
     points = project["entry-points"]["i2i"].items()
     lines = ["[i2i]", *(f"{name} = {value}" for name, value in points)]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def write_deep() -> Callable[[Any, Path], None]:
+    """`write_deep(levels, path)`: a file of these uint16 levels (H, W, C), a PNG but for .tif."""
+
+    def write(levels: Any, path: Path) -> None:
+        values = torch.from_numpy(levels.astype("float32") / 65535).permute(2, 0, 1)
+        written = path if path.suffix == ".tif" else path.with_suffix(".png")
+        write_whole(Whole(values, Levels(16)), written)
+        written.rename(path)
+
+    return write

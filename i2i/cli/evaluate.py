@@ -127,7 +127,7 @@ def _flag(name: str) -> str:
 def _translator(given: dict[str, Any]) -> tuple[Translator, str]:
     """What translates, and that in words."""
     from i2i.inference.choosing import choose_weights, require_scale
-    from i2i.inference.translator import load
+    from i2i.inference.loading import load
     from i2i.plugins import discover
     from i2i.recipe import Settings
 

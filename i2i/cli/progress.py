@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ class Counter(Onlooker):
 
     sees = False
 
-    def __init__(self, total: int, word: str, written: Sequence[object]) -> None:
+    def __init__(self, total: int, word: str, written: Sized) -> None:
         self.total, self.word, self.written = total, word, written
         self.done = 0
 
@@ -71,6 +71,10 @@ class Counter(Onlooker):
         share = min(1.0, max(0.0, fraction))
         self.show(done, share * len(items), ", ".join([f"{share:.0%}".replace("%", " %"), *_told(scalars)]))
 
+    def told(self, text: str) -> None:
+        """A line of its own."""
+        click.echo(text, err=True)
+
     @abstractmethod
     def show(self, done: int, under_way: float, text: str) -> None:
         """`done` pictures and as much of others as `under_way`; `text` is about these."""
@@ -79,9 +83,13 @@ class Counter(Onlooker):
 class LiveCounter(Counter):
     """A line on a terminal that moves."""
 
-    def __init__(self, total: int, word: str, written: Sequence[object], progress: Progress) -> None:
+    def __init__(self, total: int, word: str, written: Sized, progress: Progress) -> None:
         super().__init__(total, word, written)
         self.progress, self.task = progress, progress.add_task(word, total=total, text="")
+
+    def told(self, text: str) -> None:
+        """A line above the one that moves."""
+        self.progress.console.print(text, markup=False, highlight=False)
 
     def show(self, done: int, under_way: float, text: str) -> None:
         """Move the bar."""
@@ -91,7 +99,7 @@ class LiveCounter(Counter):
 class PlainCounter(Counter):
     """Now and then a plain line."""
 
-    def __init__(self, total: int, word: str, written: Sequence[object], seconds: float) -> None:
+    def __init__(self, total: int, word: str, written: Sized, seconds: float) -> None:
         super().__init__(total, word, written)
         self.seconds, self.told = seconds, time.monotonic()
 
@@ -103,7 +111,7 @@ class PlainCounter(Counter):
 
 
 @contextmanager
-def counting(total: int, word: str, written: list[object], ended: str = "written") -> Iterator[Counter]:
+def counting(total: int, word: str, written: Sized, ended: str = "written") -> Iterator[Counter]:
     """Shows how many are done and when stopped by a signal says how many are written, or what else became of them."""
     try:
         with _counter(total, word, written) as counter:
@@ -114,7 +122,7 @@ def counting(total: int, word: str, written: list[object], ended: str = "written
 
 
 @contextmanager
-def _counter(total: int, word: str, written: list[object]) -> Iterator[Counter]:
+def _counter(total: int, word: str, written: Sized) -> Iterator[Counter]:
     """A live line on a terminal, now and then a plain one elsewhere."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import sys
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.cli.progress import counting, stopping_on_signals
+from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
-from i2i.errors import BrokenPicture, UsageError
-from i2i.inference.files import (
-    Job,
-    StepsWriter,
-    make_destination,
-    plan,
-    steps_folders,
-    translate_files,
-    with_masks,
-)
+from i2i.errors import UsageError
+from i2i.images.archives import pack
+from i2i.images.limits import LIMITS, Limits, allow_pixels
+from i2i.inference.files import steps_folders
+from i2i.inference.naming import Naming
+from i2i.inference.places import make_destination, plan, require_folder, tar_of, with_masks
+from i2i.inference.ranks import WHOLE, Share, run_ranks, share_from_environment, this_command
 
 if TYPE_CHECKING:
+    from i2i.inference.places import Plan
     from i2i.inference.translator import Translator
 
+FORMATS = ("png", "jpeg", "webp", "tiff", "avif")
 PATH = click.Path(path_type=Path)
 SUGAR = {"--direction": "direction", "--class": "class_name"}
 """Flag → translate option."""
@@ -60,37 +59,86 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
 @click.option("--save-every", type=click.IntRange(1), metavar="K", help="Also write what translations look like after "
               "every K iterations, to NAME-steps/ beside them, where the model makes them step by step.")  # fmt: skip
-@click.option("--batch", type=click.IntRange(1), default=1, show_default=True, help="Pictures of one size at a time.")
+@click.option("--suffix", default="", metavar="TEXT", help="Put behind each name: with _monet photo.jpg becomes "
+              "photo_monet.jpg.")  # fmt: skip
+@click.option("--format", "file_format", type=click.Choice(["same", *FORMATS]), default="same", show_default=True,
+              help="File format of the translations. Where two pictures of a folder would get the same name, each "
+              "keeps its old suffix: x.jpg.png.")  # fmt: skip
+@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF; without it nearly nothing is "
+              "lost.")  # fmt: skip
+@click.option("--colours", type=click.Choice(["source", "srgb", "as-stored"]), default="source", show_default=True,
+              help="Of a picture with a colour profile: to sRGB for the model and back; to sRGB for good; or its "
+              "levels as they are. The profile is written with the first and the last.")  # fmt: skip
+@click.option("--frames", "frames_asked", type=click.Choice(["all", "first"]), default="all", show_default=True,
+              help="Of animations and files of several pages.")  # fmt: skip
+@click.option("--memory", metavar="SIZE", help="What the model may take, such as 3GB: larger pictures are translated "
+              "in tiles. Without it most of what is free.")  # fmt: skip
+@click.option("--tile", "side", type=click.IntRange(1), metavar="PIXELS", help="Translate pictures larger than this in "
+              "tiles of at most this side, whatever memory there is.")  # fmt: skip
+@click.option("--tile-norms", "norms", type=click.Choice(["quick", "exact"]), default="quick", show_default=True,
+              help="In tiles of a model whose norms look at the whole picture: from a sample of it, or from all of it "
+              "as without tiles, which takes longer.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Translate everything anew, and replace what is not ours.")
+@click.option("--verify", is_flag=True, help="Compare what was done before with its hashes; do anew what is damaged.")
+@click.option("--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True,
+              help="What to do at a picture that cannot be translated.")  # fmt: skip
+@click.option("--max-bad", type=click.IntRange(0), metavar="N", help="Stop after more than N of them.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and where it would go.")
+@click.option("--watch", is_flag=True, help="Go on translating what arrives in --src, until stopped.")
+@click.option("--max-pixels", type=click.IntRange(1), metavar="N", default=LIMITS.pixels, show_default=True,
+              help="Pictures of more pixels are refused.")  # fmt: skip
+@click.option("--max-bytes", type=click.IntRange(1), metavar="N", default=LIMITS.file_bytes, show_default=True,
+              help="Larger files are refused.")  # fmt: skip
+@click.option("--max-seconds", type=click.FloatRange(0, min_open=True), metavar="S", default=LIMITS.seconds,
+              show_default=True, help="To read one picture.")  # fmt: skip
+@click.option("--devices", type=click.IntRange(1), metavar="N", help="Share the pictures among N processes: one a "
+              "GPU, or with a share of the cores. Under torchrun and SLURM that happens by itself.")  # fmt: skip
+@click.option("--batch", type=click.IntRange(1), help="Pictures of one size at a time; without it as many as seem "
+              "good, fewer where memory runs out.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance; picture i made is a "
               "function of the seed and i, whatever the batch.")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--background", default="white", show_default=True, help="Colour under transparent pixels, "
-              "where transparency is not kept.")  # fmt: skip
+@click.option("--background", help="Colour to lay transparent pictures over; without it transparency is kept, and laid "
+              "over white where the file format holds none.")  # fmt: skip
 @stopping_on_signals()
 def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Path | None, **given: Any) -> None:
-    """Translate pictures of any size; each keeps its name, its folder below --src and its file format.
+    """Translate pictures of any size; what is in the sources is never changed, and nothing in --dst that is not ours.
 
-    A model that restores, such as one for super-resolution, keeps grey grey, transparency and 16 bits, where the file
-    format holds them; one that fills paints what is transparent or shown by --mask, and leaves all other pixels as they
-    are. A file that cannot be read, or its translation not be written in its format, is reported and the
-    rest is done (exit code 3). A model that makes pictures out of nothing takes --count instead and writes 00000.png,
-    00001.png and so on.
+    --dst mirrors the tree below what all --src have in common: what lies in photos/ goes straight into --dst, while
+    a/x.jpg and b/x.jpg of --src a --src b become --dst/a/x.jpg and --dst/b/x.jpg. A picture keeps its name, its file
+    format, its transparency, 16 bits, colour profile, resolution and metadata, where the format holds them; what looks
+    sideways by its EXIF orientation is turned upright. An animation or a file of several pages is translated frame by
+    frame. A model that restores, such as one for super-resolution, keeps grey grey; one that fills paints what is
+    transparent or shown by --mask, and leaves all other pixels as they are.
+
+    What is done is noted in --dst/.i2i-manifest.jsonl: run the same command again, after an end of any kind, and only
+    what is missing or has changed is done. A file that cannot be translated is reported and the rest is done (exit code
+    3). A model that makes pictures out of nothing takes --count instead and writes 00000.png, 00001.png and so on.
 
     \b
     i2i translate --plugin cyclegan-light --src photos/ --dst out/
     i2i translate --run my-run --direction target-to-source --src paintings/ --dst photos-again/
     i2i translate --weights monet.safetensors --src a.jpg --src b.png --dst out/
     i2i translate --plugin srgan --src small/ --glob '*_LR.png' --dst large/
+    i2i translate --plugin srgan --src scans/ --dst large/ --format tiff --suffix _x4 --memory 3GB
     i2i translate --plugin pix2pix-holes --src scratched/ --mask scratches/ --dst mended/
     i2i translate --plugin gatys --set model.style=starry.jpg --src photos/ --dst painted/
     i2i translate --plugin dcgan --count 64 --seed 7 --grid --dst faces/
     i2i translate --plugin dcgan --count 8 --interpolate 50 --dst walk/
     """
-    destination, batch, seed, every = given["destination"], given["batch"], given["seed"], given["save_every"]
-    sources, count, frames = given["sources"], given["count"], given["frames"]
+    destination, sources, every = given["destination"], given["sources"], given["save_every"]
+    archive: Path | None = None
+    count, frames = given["count"], given["frames"]
     sampling = asked_for(sources, count, frames, given["grid"], given["class_name"], every)
     _refuse_misuse(sampling, every, given)
+    if sampling is None and (archive := tar_of(destination)) is not None:
+        _refuse_with_archive(given)
+        destination = destination.with_name(f"{destination.name}.parts")
+    share = share_from_environment(os.environ)
+    if share == WHOLE and (given["devices"] or 1) > 1:
+        command = this_command(sys.argv[1:])
+        sys.exit(run_ranks(given["devices"], command, os.environ, lambda line, error: click.echo(line, err=error)))
 
     from i2i.plugins import discover
     from i2i.recipe import Settings
@@ -99,20 +147,33 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     sugar = [(flag, name, given[name]) for flag, name in SUGAR.items() if given[name] is not None]
     options = settings.options() | {name: value for _, name, value in sugar}
     catalog = discover()
-    jobs = plan(sources, destination, given["globs"])
-    if given["masks"] is not None:
-        jobs = with_masks(jobs, given["masks"], destination)
-    steps = steps_folders(jobs) if every is not None else {}
+    jobs: Plan | None = None
+    steps: Mapping[Path, Path] = {}
+    require_folder(destination)
+    if sampling is None:
+        naming = Naming(given["suffix"], given["file_format"])
+        jobs = plan(sources, destination, given["globs"], naming, may_be_empty=given["watch"])
+        if given["masks"] is not None:
+            jobs = with_masks(jobs, given["masks"])
+        steps = steps_folders(list(jobs)) if every is not None else {}
 
     from i2i.inference.choosing import choose_weights, require_scale
 
     extra = [(flag, f"translate.{name}", value) for flag, name, value in sugar]
     source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra)
 
-    from i2i.inference.translator import load
+    from i2i.inference.computation import Tiles
+    from i2i.inference.loading import load
+    from i2i.tiling.memory import parsed, settle
 
-    where = {name: given[name] for name in ("device", "precision", "background", "self_ensemble")}
-    translator = load(source, catalog=catalog, **where)
+    settle()  # a process of its own may decide how memory is given back
+    memory = None if given["memory"] is None else parsed(given["memory"])
+    tiles = Tiles(memory, given["side"], given["norms"])
+    limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
+    allow_pixels(limits.pixels)
+    where = {name: given[name] for name in ("precision", "background", "colours", "self_ensemble")}
+    device = _device(given["device"], share)
+    translator = load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
     refuse_misuse(translator, sampling, usage)
     if given["masks"] is not None:
@@ -125,21 +186,59 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
         using = f"{translator.name}, step {translator.header['step']}: {source} ({why})"
     using = "\n".join([using, *translator.remarks])
     if sampling is not None:
-        pictures = drawn(translator, sampling, batch, seed)
+        batch = given["batch"] or 1
+        pictures = drawn(translator, sampling, batch, given["seed"])
         _begin(destination, using)
         click.echo(write_all(pictures, sampling, destination, batch))
         if (older := left_from_before(sampling, destination)) is not None:
             click.echo(older, err=True)
         return
-    _begin(destination, using)
-    broken, remarks = _translate_all(translator, jobs, batch, seed, steps, every)
-    click.echo(f"{len(jobs) - len(broken)} of {len(jobs)} pictures translated into {destination}")
-    for picture in broken:
-        click.echo(f"not translated: {picture}", err=True)
-    for remark in remarks:
-        click.echo(remark, err=True)
-    if broken:
-        sys.exit(3)
+    assert jobs is not None
+    code = _translate_files(translator, jobs, steps, share, using, given)
+    if archive is not None and not given["dry_run"]:
+        click.echo(f"{pack(destination, archive)} pictures packed into {archive}")
+        shutil.rmtree(destination)
+    sys.exit(code)
+
+
+def _translate_files(
+    translator: Translator, jobs: Plan, steps: Mapping[Path, Path], share: Share, using: str, given: Mapping[str, Any]
+) -> int:
+    from i2i.cli.batch import Order, carry_out, foretell, watch
+    from i2i.images.formats import Encoding
+    from i2i.inference.files import Files
+    from i2i.inference.manifest import Manifest, settings_hash
+
+    if given["dry_run"]:
+        click.echo(using, err=True)
+    else:
+        _begin(jobs.destination, using)
+    names = ("seed", "frames_asked", "file_format", "quality", "save_every")
+    settings = settings_hash({**translator.settings, **{name: given[name] for name in names}})
+    with Manifest.open(jobs.destination, settings, write=not given["dry_run"]) as manifest:
+        for remark in manifest.remarks:
+            click.echo(remark, err=True)
+        encoding = Encoding(given["quality"], given["background"] or "white")
+        batch, seed, frames, force = given["batch"], given["seed"], given["frames_asked"], given["force"]
+        files = Files(translator, manifest, encoding, batch, seed, frames, force)
+        max_bad = 0 if given["on_error"] == "stop" else given["max_bad"]
+        order = Order(jobs, files, given["verify"], force, share, steps, given["save_every"], max_bad)
+        if given["dry_run"]:
+            foretell(order)
+        elif given["watch"]:
+            watch(order)
+        else:
+            return carry_out(order)
+    return 0
+
+
+def _device(name: str, share: Share) -> str:
+    """This process's device: of several of a kind, one for each process."""
+    import torch
+
+    if share == WHOLE or name not in ("auto", "cuda") or not torch.cuda.is_available():
+        return name
+    return f"cuda:{share.cuda_index(torch.cuda.device_count())}"
 
 
 def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[str, Any]) -> None:
@@ -149,12 +248,30 @@ def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[
         "--mask": given["masks"],
         "--scale": given["scale"],
         "--self-ensemble": given["self_ensemble"],
+        "--suffix": given["suffix"],
+        "--format": given["file_format"] != "same",
+        "--memory": given["memory"],
+        "--tile": given["side"],
+        "--force": given["force"],
+        "--verify": given["verify"],
+        "--dry-run": given["dry_run"],
+        "--watch": given["watch"],
+        "--devices": given["devices"],
     }
     for flag in [flag for flag, value in flags.items() if value]:
         if sampling is not None:
             raise UsageError(f"{flag} is for pictures that are translated: it needs --src DIR")
     if every is not None and given["self_ensemble"]:
         raise UsageError("--save-every shows a picture on its way, --self-ensemble makes eight: leave one of them out")
+    if given["watch"] and given["dry_run"]:
+        raise UsageError("--watch goes on, --dry-run does nothing: leave one of them out")
+
+
+def _refuse_with_archive(given: Mapping[str, Any]) -> None:
+    """Raise `UsageError` where an archive as --dst, which is packed at the end, does not go with what is asked."""
+    for flag, value in {"--devices": (given["devices"] or 1) > 1, "--watch": given["watch"]}.items():
+        if value:
+            raise UsageError(f"{given['destination']}: an archive is packed at the end; {flag} needs a folder as --dst")
 
 
 def _begin(destination: Path, using: str) -> None:
@@ -168,33 +285,3 @@ def _command(destination: Path, settings: Sequence[str], **weights: str | Path |
     flags = [part for name, value in weights.items() if value is not None for part in (f"--{name}", str(value))]
     flags += [part for text in settings for part in ("--set", text)]
     return shlex.join(["i2i", "translate", *flags, "--dst", str(destination)])
-
-
-def _translate_all(
-    translator: Translator, jobs: list[Job], batch: int, seed: int, steps: Mapping[Path, Path], every: int | None
-) -> tuple[list[BrokenPicture], list[str]]:
-    """Translate and show how far it is; what could not be read or encoded, and what else is worth a line."""
-    broken: list[BrokenPicture] = []
-    written: list[object] = []
-    lost: defaultdict[str, list[Path]] = defaultdict(list)
-    with counting(len(jobs), "translated", written) as counter:
-        writer = StepsWriter(steps, every or 1, counter)
-        onlooker = writer if every is not None else counter
-        translated = translate_files(translator, jobs, batch, seed, written.append, onlooker, translator.background)
-        with closing(translated) as results:
-            for done, result in enumerate(results, 1):
-                counter.count(done)
-                if result.broken is not None:
-                    broken.append(result.broken)
-                for phrase in result.lost:
-                    lost[phrase].append(result.job.target)
-    remarks = [f"{phrase}: {_counted(targets)}" for phrase, targets in lost.items()]
-    if every is None or writer.written or len(broken) == len(jobs):
-        return broken, remarks
-    why = "no translation took so many iterations" if writer.seen else f"{translator.name} makes no pictures on the way"
-    return broken, [*remarks, f"--save-every {every} saved nothing: {why}"]
-
-
-def _counted(targets: Sequence[Path]) -> str:
-    """`out/a.bmp`, or `3 pictures, such as out/a.bmp`."""
-    return str(targets[0]) if len(targets) == 1 else f"{len(targets)} pictures, such as {targets[0]}"

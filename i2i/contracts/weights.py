@@ -43,6 +43,10 @@ class Weights:
         """Everything but the tensors and the hash."""
         return {item.name: _plain(getattr(self, item.name)) for item in fields(self) if item.name != "tensors"}
 
+    def fingerprint(self) -> str:
+        """SHA-256 over all of it: equal for what a file holds before it is written and after it is read."""
+        return _fingerprint(json.loads(json.dumps(self.header(), default=str)), self.tensors)
+
     def save(self, path: Path) -> None:
         """Write the file; the caller makes that safe against a crash."""
         from safetensors.torch import save_file

@@ -16,7 +16,7 @@ from i2i.evaluation.metrics import WINDOW, luma, psnr, ssim
 from i2i.evaluation.pairing import Pair
 from i2i.images.decode import check_header, open_picture, to_image, to_tensor
 from i2i.images.resize import shrunk
-from i2i.images.whole import Whole
+from i2i.inference.opening import Subject
 from i2i.inference.pipeline import overlapped
 from i2i.training.runtime import memory_explained
 
@@ -174,7 +174,7 @@ def read(pairs: Iterable[Pair]) -> Generator[Predicted]:
 
 def translated(translator: Translator, pairs: Iterable[Pair], batch: int = 1, seed: int = 0) -> Generator[Predicted]:
     """The predictions that a model makes, rounded to 8 bits as in a file."""
-    for done in translator.stream(pairs, batch, seed, lambda pair: pair.picture):
+    for done in translator.stream((Subject(pair, pair.picture) for pair in pairs), batch, seed):
         if done.picture is None:
             yield done.item, done.broken or BrokenPicture(done.item.picture, "could not be read")
         elif done.untouched:
@@ -183,7 +183,7 @@ def translated(translator: Translator, pairs: Iterable[Pair], batch: int = 1, se
                 "with --mask, then evaluate with --pred"
             )
         else:
-            yield done.item, open_picture(Whole(done.picture, done.levels).image())
+            yield done.item, open_picture(done.whole.image())
 
 
 def scale_of(pairs: Iterable[Pair]) -> int | None:

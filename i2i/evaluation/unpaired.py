@@ -18,7 +18,7 @@ from i2i.features import FixedFeatureOptions, build_features
 from i2i.features.published import Published, given_or_published
 from i2i.foreign import read_tensors
 from i2i.images.decode import open_picture, to_tensor
-from i2i.images.whole import Whole
+from i2i.inference.opening import Subject
 from i2i.inference.pipeline import Read, batched, read_ahead
 from i2i.training.runtime import memory_explained
 
@@ -97,7 +97,11 @@ def build(name: FeatureName, weights: Path | None, device: torch.device) -> Feat
 
 def described(reads: Iterable[Read[Any]], features: Features, batch: int) -> Iterator[Tensor | BrokenPicture]:
     """float64 (D,) of each picture as it comes, or why it could not be read; `batch` of one size at a time."""
-    for group in batched(reads, lambda read: None if read.picture is None else read.picture.shape, batch, 4 * batch):
+
+    def shape(read: Read[Any]) -> Sequence[int] | None:
+        return None if read.picture is None else tuple(read.picture.shape)
+
+    for group in batched(reads, shape, lambda _: batch, most=4 * batch):
         pictures = [read.picture for read in group if read.picture is not None]
         if pictures:
             with torch.no_grad(), memory_explained("lower --batch"):
@@ -108,15 +112,19 @@ def described(reads: Iterable[Read[Any]], features: Features, batch: int) -> Ite
 
 def read(paths: Iterable[Path], batch: int = 1) -> Generator[Read[Path]]:
     """Pictures as their files hold them."""
-    yield from read_ahead(lambda path: to_tensor(open_picture(path)), paths, ahead=2 * batch + 2)
+
+    def opened(path: Path, enter: Callable[[int], None]) -> Tensor:
+        return to_tensor(open_picture(path, examine=lambda header: enter(header.decoded_bytes)))
+
+    yield from read_ahead(opened, paths, ahead=2 * batch + 2)
 
 
 def translated(translator: Translator, paths: Iterable[Path], batch: int = 1, seed: int = 0) -> Generator[Read[Path]]:
     """Pictures as a model translates them, rounded to 8 bits as in a file."""
-    for done in translator.stream(paths, batch, seed):
+    for done in translator.stream((Subject(path, path) for path in paths), batch, seed):
         picture = None
         if done.picture is not None:
-            picture = to_tensor(open_picture(Whole(done.picture, done.levels).image()))
+            picture = to_tensor(open_picture(done.whole.image()))
         yield Read(done.index, done.item, picture, done.broken)
 
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import functools
 import io
-import os
-import struct
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
-from PIL import ExifTags, Image, ImageCms, ImageColor, ImageFile, TiffImagePlugin
+from PIL import Image, ImageCms, ImageColor
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
-from i2i.images.diagnosis import reason_for
+from i2i.images.limits import LIMITS, Examine, Limits
+from i2i.images.reading import check_header as check_header
+from i2i.images.reading import decoding as decoding
+from i2i.images.reading import explaining as explaining
+from i2i.images.reading import orientation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
-
-# Told by content, not by suffix. Formats that run a program (EPS) or have no signature (TGA) stay out.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -36,7 +32,12 @@ _UPRIGHT = {
 }
 
 
-def open_picture(source: Path | str | Image.Image, background: str = "white") -> Image.Image:
+def open_picture(
+    source: Path | str | Image.Image,
+    background: str = "white",
+    limits: Limits = LIMITS,
+    examine: Examine | None = None,
+) -> Image.Image:
     """Decode a file, or bring a Pillow image into the same form: RGB, 8 bit, sRGB, upright, without metadata.
 
     The EXIF orientation is applied, 16 bits are scaled to 8, an embedded colour profile is converted to sRGB (one that
@@ -44,25 +45,17 @@ def open_picture(source: Path | str | Image.Image, background: str = "white") ->
     of an animation the first frame is taken. Values of a floating-point picture count from 0 to the smallest of 1, 255
     and 65535 whose double holds them all; 32-bit integers count as 16-bit ones and are clipped.
 
+    `source` may also be a place of another kind that opens as a Path does. A file that asks for more than `limits` is
+    refused; `examine` is shown the header of a file before it is decoded.
+
     Raises `BrokenPicture` when the file cannot be decoded, `UsageError` when `background` is no colour.
     """
     backdrop = parsed_colour(background)
     if isinstance(source, Image.Image):
         with explaining(source):
             return upright_rgb(source, backdrop)
-    with decoding(Path(source)) as image:
+    with decoding(Path(source) if isinstance(source, str) else source, limits, examine) as image:
         return upright_rgb(image, backdrop)
-
-
-def check_header(path: Path) -> tuple[int, int]:
-    """Width and height as displayed, that is after orientation, read from the header alone.
-
-    Raises `BrokenPicture` when the header cannot be read; damage further on stays unseen.
-    """
-    with decoding(path) as image:
-        if image.format == "PNG" and _has_trailing_metadata(path):
-            image.load()
-        return displayed_size(image)
 
 
 def parsed_colour(name: str) -> tuple[int, ...]:
@@ -76,36 +69,6 @@ def parsed_colour(name: str) -> tuple[int, ...]:
 def without_frames(broken: BrokenPicture) -> BrokenPicture:
     """The same to be kept: a traceback's frames would keep half-decoded pixels alive."""
     return BrokenPicture(broken.path, broken.reason)
-
-
-@contextmanager
-def decoding(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """The opened, not yet decoded file; whatever goes wrong inside the `with` block becomes `BrokenPicture`."""
-    _silence_size_warning()
-    with explaining(path), Image.open(path, formats=_FORMATS) as image:
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            _read_planes_whole(image)
-        yield image
-
-
-@contextmanager
-def explaining(source: Path | Image.Image) -> Iterator[None]:
-    """Whatever goes wrong inside the `with` block becomes `BrokenPicture` of this file or picture in memory."""
-    path = source if isinstance(source, Path) else Path(getattr(source, "filename", "") or "a picture in memory")
-    try:
-        yield
-    except I2IError:
-        raise
-    except Exception as problem:  # Pillow's readers raise a dozen kinds
-        raise BrokenPicture(path, reason_for(path, problem)) from problem
-
-
-def displayed_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height after the orientation that the header asks for, without decoding."""
-    width, height = image.size
-    if image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8):  # Pillow turns a TIFF's size, and pixels, itself
-        return height, width
-    return width, height
 
 
 def upright_rgb(image: Image.Image, background: tuple[int, ...] = (255, 255, 255)) -> Image.Image:
@@ -131,7 +94,7 @@ def upright_parts(image: Image.Image, to_srgb: bool = True) -> tuple[Image.Image
 def upright(image: Image.Image) -> Image.Image:
     """The decoded picture, turned as its orientation asks for."""
     image.load()
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = _UPRIGHT.get(orientation(image))
     return image.transpose(turn) if turn is not None else image
 
 
@@ -177,49 +140,6 @@ def to_image(tensor: Tensor) -> Image.Image:
         pixels = pixels.float().nan_to_num(0.0).clamp(0, 1).mul(255).round().to(torch.uint8)
     rows = pixels.permute(1, 2, 0).cpu().contiguous().numpy()  # (H, W, C)
     return Image.fromarray(rows[:, :, 0] if rows.shape[2] == 1 else rows)
-
-
-def _silence_size_warning() -> None:
-    """Keep Pillow's warning about 90 to 179 megapixels off the console, unless the user has a filter for it.
-
-    `warnings.catch_warnings` would be the local way, but threads that decode side by side would undo each other's.
-    """
-    if not any(entry[2] is Image.DecompressionBombWarning for entry in warnings.filters):
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-
-
-def _read_planes_whole(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Where the colours of a TIFF lie uncompressed in planes of 16-bit levels, Pillow would take each byte for one."""
-    if 16 not in image.tag_v2.get(258, ()):  # bits per sample
-        return
-    end = "B" if image.tag_v2.prefix == b"MM" else "L"
-    for place, tile in enumerate(image.tile):
-        if tile.codec_name == "raw" and isinstance(tile.args, tuple) and tile.args[0] in ("R", "G", "B", "A"):
-            image.tile[place] = tile._replace(args=(f"{tile.args[0]};16{end}", *tile.args[1:]))
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; damaged EXIF data does not spoil a picture."""
-    try:
-        # PngImageFile.getexif would decode the whole picture first
-        value = Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1)
-    except Exception:
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _has_trailing_metadata(path: Path) -> bool:
-    """Whether a PNG file holds metadata after its pixels, where an orientation may be (it is allowed there)."""
-    after_pixels = False
-    with path.open("rb") as stream:
-        stream.seek(8)
-        while len(head := stream.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            after_pixels |= kind == b"IDAT"
-            if after_pixels and kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
-                return True
-            stream.seek(length + 4, os.SEEK_CUR)
-    return False
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

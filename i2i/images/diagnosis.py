@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import re
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from i2i.images.heif import heif_is_readable, is_heif
+from i2i.images.limits import LIMITS, BeyondLimits, Limits, too_many_pixels
+
+_LONGEST = 200  # letters of what a decoder says
 _SIGNATURES = (
     (rb"\xff\xd8\xff", "a damaged JPEG header"),
     (rb"\x89PNG", "a damaged PNG header"),
@@ -16,8 +21,10 @@ _SIGNATURES = (
     (rb"II\*\0|MM\0\*", "a damaged TIFF header"),
     (rb"BM", "a damaged BMP header"),
     (rb"P[1-6]\s", "a damaged PPM header"),
-    (rb"....ftyp(hei|hev|mif1|msf1)", "HEIC"),
+    (rb"....ftypavi[fs]", "a damaged AVIF header"),
+    (rb"....ftyp(hei|hev|mif1|msf1)", "a damaged HEIC header"),
     (rb"....ftyp", "a video"),
+    (rb"....jP  |\xff\x4f\xff\x51", "a damaged JPEG 2000 header"),
     (rb"8BPS", "a Photoshop document"),
     (rb"%PDF", "PDF"),
     (rb"PK\x03\x04", "a zip archive"),
@@ -28,21 +35,45 @@ _SIGNATURES = (
 )
 
 
-def reason_for(path: Path, problem: Exception) -> str:
+def reason_for(path: Path, problem: Exception, limits: Limits = LIMITS) -> str:
     """A few words for a person: what `problem`, raised while `path` was decoded, says about the file."""
+    beyond = _beyond_limits(problem)
+    if beyond is not None:
+        return str(beyond)
     if isinstance(problem, UnidentifiedImageError):
         return _unidentified(path)
     if isinstance(problem, Image.DecompressionBombError):
-        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        return f"too large: more than {limit:,} pixels (PIL.Image.MAX_IMAGE_PIXELS sets the limit)"
+        return _too_many_pixels(problem, limits)
     if isinstance(problem, MemoryError):
         return "does not fit into memory"
+    if isinstance(problem, OSError) and problem.errno == errno.EINVAL:
+        return "damaged (it points to places that no file has)"
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror.lower()
-    cut_off = isinstance(problem, EOFError) or re.search(r"truncat|\beof\b|not enough", str(problem), re.I)
+    if "MAX_TEXT" in str(problem):
+        return "too large: texts or a colour profile in it inflate to more than is read of them"
+    cut_off = isinstance(problem, EOFError) or re.search(r"truncat|\beof\b|not enough|but only got|end of file", str(problem), re.I)
     if cut_off or _is_short_webp(path):
         return "truncated"
-    return f"damaged ({str(problem).strip() or type(problem).__name__})"
+    return f"damaged ({_in_one_line(str(problem)) or type(problem).__name__})"
+
+
+def _beyond_limits(problem: BaseException | None) -> BeyondLimits | None:
+    """What the limits said, also where a decoder met it and raised something of its own."""
+    while problem is not None:
+        if isinstance(problem, BeyondLimits):
+            return problem
+        problem = problem.__cause__ or problem.__context__
+    return None
+
+
+def _too_many_pixels(problem: Exception, limits: Limits) -> str:
+    """Pillow's own limit, which the user may have set, is looked at before ours."""
+    stated = re.search(r"\((\d+) pixels\)", str(problem))
+    if stated and int(stated[1]) > limits.pixels:
+        return too_many_pixels(int(stated[1]), limits.pixels)
+    limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+    return f"too large: more than {limit:,} pixels (PIL.Image.MAX_IMAGE_PIXELS sets the limit)"
 
 
 def _is_short_webp(path: Path) -> bool:
@@ -66,9 +97,17 @@ def _unidentified(path: Path) -> str:
     if not start:
         return "empty file"
     found = next((name for sign, name in _SIGNATURES if re.match(sign, start, re.S | re.I)), None)
+    if is_heif(start) and not heif_is_readable():
+        found = "HEIC; `pip install 'i2i[heic]'` lets it be read"
     if found is None:
         found = "text" if _is_text(start) else "unknown data"
     return f"not a picture that Pillow can read (found {found})"
+
+
+def _in_one_line(text: str) -> str:
+    """What a decoder says may quote the file."""
+    text = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:_LONGEST]
 
 
 def _is_text(start: bytes) -> bool:

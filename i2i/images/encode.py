@@ -3,91 +3,80 @@
 from __future__ import annotations
 
 import io
-import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from PIL import GifImagePlugin, Image
+import numpy
+from PIL import GifImagePlugin, Image, PngImagePlugin
 
-from i2i.errors import BrokenPicture, I2IError, UsageError
-from i2i.images import deep
-from i2i.images.decode import open_picture, parsed_colour, to_image
-from i2i.images.whole import Whole
+from i2i.errors import BrokenPicture, I2IError
+from i2i.images.decode import open_picture
+from i2i.images.drafts import BeforeRename
+from i2i.images.drafts import complete_or_not_at_all as complete_or_not_at_all
+from i2i.images.formats import FORMATS, Encoding, Format, known_suffix
+from i2i.images.holding import Held, held
+from i2i.images.metadata import NOTHING
+from i2i.images.rows import Rows, takes_rows, writer_for
+from i2i.images.whole import Kind, Whole
 
-_FORMATS = {
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".jpeg": "JPEG",
-    ".jpg": "JPEG",
-    ".pbm": "PPM",
-    ".pgm": "PPM",
-    ".png": "PNG",
-    ".ppm": "PPM",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-}
-_MODES = {".pbm": "1", ".pgm": "L", ".ppm": "RGB"}  # what Pillow would otherwise take from the picture
-INEXACT = frozenset({".gif", ".jpeg", ".jpg", ".pbm", ".webp"})
-"""Suffixes of formats that, as they are written here, give other pixels back."""
-_WITH_ALPHA = ("GIF", "PNG", "TIFF", "WEBP")
-_WITH_GREY_ALPHA = ("PNG", "TIFF")
-_DEEP: Mapping[str, Callable[[deep.Levels16, bytes | None], bytes]] = {
-    ".pgm": deep.portable,
-    ".png": deep.png,
-    ".ppm": deep.portable,
-    ".tif": deep.tiff,
-    ".tiff": deep.tiff,
-}
+PLAIN = Encoding()
 
 
-def write_picture(image: Image.Image, path: Path, quality: int = 95) -> None:
+def write_picture(image: Image.Image, path: Path, quality: int | None = None) -> None:
     """Write `image` to `path` in the format that the suffix names; missing parent folders are made.
 
     The file appears under its name when it is complete and on the disk; a failure leaves what was there before.
-    `quality`, 1 to 100, is for JPEG (written with full colour resolution, 4:4:4) and WebP. Transparency is kept where
-    the format has it and composited over white elsewhere.
+    `quality`, 1 to 100, is for JPEG and AVIF (with full colour resolution, 4:4:4), WebP and HEIC. Transparency is kept
+    where the format has it and composited over white elsewhere.
     Raises `UsageError` for an unknown suffix, `BrokenPicture` when the format cannot hold this picture (a WebP is at
     most 16383 pixels wide), and `I2IError` when the file cannot be written.
     """
-    suffix = _known_suffix(path)
-    writable = _writable(image, suffix)
-    contents = _encoded(writable.size, path, lambda: _saved(writable, suffix, quality))
-    with complete_or_not_at_all(path) as stream:
-        stream.write(contents)
+    plain = _plain(image, FORMATS[known_suffix(path)])
+    levels = numpy.asarray(plain).reshape(plain.height, plain.width, -1)
+    write_levels([levels], held(Kind(levels.shape[2]), (plain.height, plain.width), path, Encoding(quality)), path)
 
 
-def write_whole(picture: Whole, path: Path, background: str = "white", quality: int = 95) -> list[str]:
+def write_whole(
+    picture: Whole, path: Path, encoding: Encoding = PLAIN, before_rename: BeforeRename | None = None
+) -> list[str]:
     """Write a picture with all that the format can hold; says what that was not, one phrase each.
 
-    Levels of 16 bits go into PNG, TIFF, PGM and PPM, their profile into PNG and TIFF. Transparency goes into GIF, PNG,
-    TIFF and WebP and is laid over `background` elsewhere; GIF knows no half of it. Otherwise as `write_picture`.
+    Levels of 16 bits go into PNG, TIFF, PGM and PPM, transparency into AVIF, GIF, HEIC, JPEG 2000, PNG, TIFF and WebP;
+    it is laid over the encoding's background elsewhere, and GIF knows no half of it. Colours that were brought to sRGB
+    go back to those of their profile where the format takes that. EXIF, XMP and the resolution are kept likewise.
+    `before_rename` is given the complete draft before the file appears. Otherwise as `write_picture`.
     """
-    suffix = _known_suffix(path)
-    file_format, lost = _FORMATS[suffix], list[str]()
-    if picture.has_alpha and file_format not in _WITH_ALPHA:
-        if picture.is_seen_through:
-            lost.append(f"transparency laid over {background}, as {file_format} holds none")
-        picture = picture.over(parsed_colour(background))
-    if picture.levels.reduced:
-        lost.append(f"8 bits of each level kept, as Pillow reads no more from this kind of {file_format}")
-    if picture.levels.bits == 16 and suffix not in _DEEP:
-        lost.append(f"8 of 16 bits kept, as {file_format} holds no more")
     height, width = picture.values.shape[-2:]
-    contents = _encoded((width, height), path, lambda: _whole_saved(picture, suffix, quality))
-    with complete_or_not_at_all(path) as stream:
+    holding = held(picture.kind, (height, width), path, encoding)
+    phrases = holding.phrases(holding.is_told_lost(picture.values))
+    return phrases + write_levels(holding.rows(picture.values), holding, path, before_rename)
+
+
+def write_levels(
+    rows: Iterable[Rows], holding: Held, path: Path, before_rename: BeforeRename | None = None
+) -> list[str]:
+    """Write the rows of a picture as its file has them; says what more was lost, one phrase each."""
+    if takes_rows(holding) and not (holding.format.name == "PNG" and holding.bits == 8):  # Pillow packs that tighter
+        with complete_or_not_at_all(path, before_rename) as stream:
+            writer = writer_for(stream, holding)
+            for part in rows:
+                writer.write(part)
+            writer.finish()
+        return []
+    contents, lost = _encoded(_image(rows, holding), holding, path)
+    with complete_or_not_at_all(path, before_rename) as stream:
         stream.write(contents)
     return lost
 
 
-def write_copy(source: Path, path: Path) -> None:
-    """Write what the file `source` holds, byte for byte. The file appears as with `write_picture`."""
-    contents = source.read_bytes()  # a source that has gone is not a target that cannot be written
-    with complete_or_not_at_all(path) as stream:
-        stream.write(contents)
+def write_copy(source: Path, path: Path, before_rename: BeforeRename | None = None) -> None:
+    """Write what the file `source` holds, byte for byte. The file appears as with `write_whole`."""
+    # a source that has gone is not a target that cannot be written
+    with source.open("rb") as contents, complete_or_not_at_all(path, before_rename) as stream:
+        shutil.copyfileobj(contents, stream, 1 << 20)
 
 
 def write_animation(pictures: Iterable[Image.Image], path: Path, per_second: int = 25) -> None:
@@ -109,79 +98,69 @@ def write_animation(pictures: Iterable[Image.Image], path: Path, per_second: int
         stream.write(b";")
 
 
-@contextmanager
-def complete_or_not_at_all(path: Path) -> Iterator[BinaryIO]:
-    """A stream whose contents are on the disk under `path` once the block is done; before and without that, not."""
-    draft = path.parent / f".i2i-{secrets.token_hex(8)}.part"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with draft.open("xb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-    except OSError as problem:
-        raise I2IError(f"{path}: cannot be written ({_cause(path, problem)})") from problem
+def _plain(image: Image.Image, form: Format) -> Image.Image:
+    """Of mode L, LA, RGB or RGBA, as the format has it; what it does not hold is brought to sRGB over white."""
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") and 4 in form.kinds:
+        return image.convert("LA" if image.mode in ("LA", "La") and 2 in form.kinds else "RGBA")
+    bare = not image.has_transparency_data and not {"exif", "icc_profile"} & image.info.keys()
+    plain = image if bare and image.mode in ("L", "RGB") else open_picture(image)
+    wanted = "L" if form.kinds == {1} else plain.mode if 1 in form.kinds else "RGB"
+    return plain.convert(wanted)
 
 
-def _known_suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise UsageError(f"{path}: no format for the suffix {suffix!r} (one of {', '.join(sorted(_FORMATS))})")
-    return suffix
+def _image(rows: Iterable[Rows], holding: Held) -> Image.Image:
+    """As Pillow's writer of the format takes it."""
+    levels, top = numpy.empty((holding.height, holding.width, holding.channels), numpy.uint8), 0
+    for part in rows:
+        levels[top : top + len(part)] = part
+        top += len(part)
+    image = Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+    if holding.suffix == ".pbm":
+        return image.convert("1")
+    if holding.format.name == "GIF" and image.mode == "RGBA":
+        image.putalpha(image.getchannel("A").point(lambda alpha: 255 * (alpha > 127)))
+    return image
 
 
-def _encoded(size: tuple[int, int], path: Path, encode: Callable[[], bytes | memoryview]) -> bytes | memoryview:
+def _encoded(image: Image.Image, holding: Held, path: Path) -> tuple[memoryview, list[str]]:
     """In memory: while Pillow writes to a file, a full disk and a picture that the format cannot hold look alike."""
     try:
-        return encode()
+        return _saved(image, holding), []
     except Exception as problem:  # Pillow's writers raise several kinds
-        what = f"{size[0]}×{size[1]} as {_FORMATS[path.suffix.lower()]}"
+        bare = replace(holding, metadata=NOTHING)
+        if bare != holding:
+            contents, _ = _encoded(image, bare, path)
+            return contents, [f"EXIF and XMP left out, as the writer of {holding.format.name} refused them ({problem})"]
+        what = f"{image.width}×{image.height} as {holding.format.name}"
         cause = "out of memory" if isinstance(problem, MemoryError) else str(problem).strip() or type(problem).__name__
-        raise BrokenPicture(path, f"cannot be written ({what}: {cause})") from problem
+        raise BrokenPicture(str(path), f"cannot be written ({what}: {cause})") from problem
 
 
-def _saved(picture: Image.Image, suffix: str, quality: int, profile: bytes | None = None) -> memoryview:
-    file_format, stream = _FORMATS[suffix], io.BytesIO()
-    meaning = {"icc_profile": profile} if profile else {}
-    picture.save(stream, format=file_format, **_settings(file_format, quality), **meaning)
+def _saved(image: Image.Image, holding: Held) -> memoryview:
+    stream, settings = io.BytesIO(), {**(holding.format.settings or {}), **_told(holding)}
+    if holding.quality is not None:
+        settings["quality"] = holding.quality
+    if holding.format.name == "HEIF":
+        import pillow_heif
+
+        pillow_heif.from_pillow(image).save(stream, **settings)
+    else:
+        image.save(stream, format=holding.format.name, **settings)
     return stream.getbuffer()
 
 
-def _whole_saved(picture: Whole, suffix: str, quality: int) -> bytes | memoryview:
-    profile = picture.levels.profile
-    if picture.levels.bits == 16 and suffix in _DEEP:
-        return _DEEP[suffix](picture.deep(), profile)
-    image = to_image(picture.values)
-    if picture.has_alpha and suffix == ".gif":
-        image.putalpha(image.getchannel("A").point(lambda alpha: 255 * (alpha > 127)))
-    return _saved(_writable(image, suffix), suffix, quality, profile)
-
-
-def _cause(path: Path, problem: OSError) -> str:
-    if isinstance(problem, FileExistsError | NotADirectoryError):
-        return f"{path.parent} is not a folder"
-    return (problem.strerror or str(problem)).lower()
-
-
-def _writable(image: Image.Image, suffix: str) -> Image.Image:
-    if _FORMATS[suffix] in _WITH_ALPHA and image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        grey = image.mode in ("LA", "La") and _FORMATS[suffix] in _WITH_GREY_ALPHA
-        return image.convert("LA" if grey else "RGBA")
-    bare = not image.has_transparency_data and not {"exif", "icc_profile"} & image.info.keys()
-    plain = image if bare and image.mode in ("L", "RGB") else open_picture(image)
-    return plain.convert(_MODES.get(suffix, plain.mode))
-
-
-def _settings(file_format: str, quality: int) -> dict[str, Any]:
-    if file_format == "JPEG":
-        return {"quality": quality, "subsampling": "4:4:4"}
-    if file_format == "WEBP":
-        return {"quality": quality}
-    if file_format == "PNG":
-        return {"compress_level": 4}
-    return {}
+def _told(holding: Held) -> dict[str, Any]:
+    """What goes beside the pixels, as Pillow's writers want to be told."""
+    metadata, told = holding.metadata, dict[str, Any]()
+    if holding.profile:
+        told["icc_profile"] = holding.profile
+    if metadata.dpi:
+        told["dpi"] = metadata.dpi
+    if metadata.exif:
+        told["exif"] = b"Exif\0\0" + metadata.exif
+    if metadata.xmp and holding.format.name == "PNG":
+        told["pnginfo"] = PngImagePlugin.PngInfo()
+        told["pnginfo"].add_itxt("XML:com.adobe.xmp", metadata.xmp.decode("utf-8", "surrogateescape"))
+    elif metadata.xmp:
+        told["xmp"] = metadata.xmp
+    return told

@@ -9,7 +9,10 @@ from pathlib import Path
 from i2i.errors import I2IError, UsageError
 
 PICTURE_SUFFIXES: frozenset[str] = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+    (
+        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jpeg", ".jpg"),
+        *(".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
+    )
 )
 
 

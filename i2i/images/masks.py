@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from PIL import Image
 
@@ -26,16 +26,21 @@ def masked(picture: Whole, mask: Path | str | Image.Image | Tensor, name: Path |
     shown = _read(mask)
     if shown.shape[-2:] != picture.values.shape[-2:]:
         sizes = ["{1}×{0}".format(*values.shape[-2:]) for values in (shown, picture.values)]
-        where = f" {mask}" if isinstance(mask, Path | str) else ""
+        where = "" if isinstance(mask, Image.Image) or not _is_picture(mask) else f" {mask}"
         raise BrokenPicture(name, f"its mask{where} has {sizes[0]} pixels, the picture {sizes[1]}; both must be equal")
     return picture.cut_out(shown)
+
+
+def _is_picture(mask: object) -> TypeGuard[Path | str | Image.Image]:
+    """Whether it is a PIL picture or a place of any kind that opens as a Path does."""
+    return isinstance(mask, str | Image.Image) or hasattr(mask, "open")
 
 
 def _read(mask: Path | str | Image.Image | Tensor) -> Tensor:
     """(1, H, W), true where something is to be made."""
     from torch import Tensor
 
-    if isinstance(mask, Path | str | Image.Image):
+    if _is_picture(mask):
         return luma(to_tensor(open_picture(mask, "black")).float()) >= 127.5
     if not isinstance(mask, Tensor):
         raise UsageError(f"a mask is a path, a PIL picture or a tensor (1, H, W), found {type(mask).__name__}")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageFile
 
+from i2i.images.colour import Transform, fits, fitting_profile, from_srgb, is_srgb, to_srgb
 from i2i.images.decode import (
     decoding,
     explaining,
@@ -20,13 +22,15 @@ from i2i.images.decode import (
     upright_parts,
 )
 from i2i.images.deep import WHITE, deep_colour, stored_bits
+from i2i.images.limits import LIMITS, Examine, Limits
+from i2i.images.metadata import NOTHING, Metadata, metadata_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
 _GREY = ("1", "L", "LA", "La")
-_COLOUR_SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
+Colours = Literal["source", "srgb", "as-stored"]
 
 
 @dataclass(frozen=True)
@@ -38,23 +42,46 @@ class Levels:
     """The ICC profile that says which colours they mean; None: sRGB."""
     reduced: bool = False
     """Whether the file holds more than these 8 bits, which could not be read."""
+    from_srgb: bool = False
+    """Whether the levels at hand mean sRGB and are brought into the profile's colours when they are written."""
 
 
 EIGHT_BITS = Levels()
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A picture with all that its pixels hold."""
+class Kind:
+    """What there is to know of a picture beside its values and size."""
 
-    values: Tensor
-    """(C, H, W): grey, grey and alpha, RGB, or RGB and alpha; uint8, or float in [0, 1]."""
+    channels: int = 3
+    """1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha."""
     levels: Levels = EIGHT_BITS
+    metadata: Metadata = NOTHING
 
     @property
     def has_alpha(self) -> bool:
         """Whether the last channel is alpha."""
-        return len(self.values) in (2, 4)
+        return self.channels in (2, 4)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A picture with all that its pixels hold, and what its file says beside them."""
+
+    values: Tensor
+    """(C, H, W): grey, grey and alpha, RGB, or RGB and alpha; uint8, or float in [0, 1]."""
+    levels: Levels = EIGHT_BITS
+    metadata: Metadata = NOTHING
+
+    @property
+    def kind(self) -> Kind:
+        """Without the values."""
+        return Kind(len(self.values), self.levels, self.metadata)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is alpha."""
+        return self.kind.has_alpha
 
     @property
     def is_seen_through(self) -> bool:
@@ -64,10 +91,7 @@ class Whole:
     @property
     def unit(self) -> Tensor:
         """The values as float in [0, 1], on the CPU."""
-        import torch
-
-        values = self.values.detach().cpu()
-        return values.float() / 255 if values.dtype == torch.uint8 else values.float().nan_to_num(0.0).clamp(0, 1)
+        return unit_range(self.values)
 
     def deep(self) -> NDArray[numpy.uint16]:
         """(H, W, C), rounded to the nearest of 65536 levels."""
@@ -75,13 +99,16 @@ class Whole:
         return numpy.ascontiguousarray(levels, numpy.uint16)
 
     def image(self) -> Image.Image:
-        """As Pillow has it: L, LA, RGB, RGBA, or I;16 for grey of 16 bits; of colours and alpha it holds 8 bits."""
+        """As Pillow has it: L, LA, RGB, RGBA, or I;16 for grey of 16 bits; of colours and alpha it holds 8 bits.
+
+        Its profile says what the values mean; there is none where they mean sRGB. Metadata stay behind.
+        """
         if self.levels.bits == 16 and len(self.values) == 1:
             height, width = self.values.shape[-2:]
             image = Image.frombytes("I;16", (width, height), self.deep().astype("<u2").tobytes())
         else:
             image = to_image(self.values)
-        if self.levels.profile is not None:
+        if fits(self.levels.profile, len(self.values)) and not self.levels.from_srgb:
             image.info["icc_profile"] = self.levels.profile
         return image
 
@@ -96,54 +123,95 @@ class Whole:
 
     def over(self, background: tuple[int, ...]) -> Whole:
         """Without alpha: laid over a colour of 8-bit levels; grey stays grey where that is grey too."""
-        import torch
-
-        backdrop = torch.tensor(background[:3], dtype=torch.float32).view(3, 1, 1) / 255
-        if len(self.values) == 2 and len(set(background[:3])) == 1:
-            backdrop = backdrop[:1]
-        colour, alpha = self.unit[:-1], self.unit[-1:]
-        return replace(self, values=colour * alpha + backdrop * (1 - alpha))
+        return replace(self, values=over(self.unit, background))
 
 
-def open_whole(source: Path | str | Image.Image, as_stored: bool = False) -> Whole:
-    """Decode a file, or take a Pillow image, upright, with its kind of colour, its transparency and its depth.
+def unit_range(values: Tensor) -> Tensor:
+    """Values, uint8 or float in [0, 1] as well as can be, as new float in [0, 1], on the CPU."""
+    import torch
 
-    Levels of 16 bits are kept as they are with the colour profile that they come with; so are those of 8 bits where
-    they are asked for `as_stored`, else they are brought to sRGB as `open_picture` does it. Integers and floats beyond
-    16 bits count as 16 and as there. A palette of greys is grey.
-    Raises `BrokenPicture` when the file cannot be decoded.
+    values = values.detach().cpu()
+    return values.float() / 255 if values.dtype == torch.uint8 else values.float().nan_to_num(0.0).clamp_(0, 1)
+
+
+def over(values: Tensor, background: tuple[int, ...]) -> Tensor:
+    """Float values (C, H, W) with alpha, laid over a colour; grey stays grey where that is grey too."""
+    import torch
+
+    backdrop = torch.tensor(background[:3], dtype=torch.float32).view(3, 1, 1) / 255
+    if len(values) == 2 and len(set(background[:3])) == 1:
+        backdrop = backdrop[:1]
+    return values[:-1] * values[-1:] + backdrop * (1 - values[-1:])
+
+
+def open_whole(
+    source: Path | str | Image.Image,
+    colours: Colours = "source",
+    limits: Limits = LIMITS,
+    examine: Examine | None = None,
+) -> Whole:
+    """Decode a file, or take a Pillow image, upright, with its kind of colour, transparency, depth and metadata.
+
+    With `colours` "source" 8 bits of RGB are brought to sRGB, and `write_whole` brings them back into the colours of
+    the profile that they came with; one of sRGB itself is merely kept. With "srgb" they stay sRGB, without a profile.
+    With "as-stored" the levels are left as they are and the profile is kept. Grey and CMYK of 8 bits are brought to
+    sRGB for good, but for grey "as-stored". Levels of 16 bits are kept as they are, with their profile; "srgb" brings
+    them to sRGB of 8 bits where they mean anything else. A profile that cannot be used is ignored.
+    Integers and floats beyond 16 bits count as 16 and as stored. A palette of greys is grey.
+    Raises `BrokenPicture` when the file cannot be decoded, asks for more than `limits`, or `examine` refuses it.
     """
     if isinstance(source, Image.Image):
         with explaining(source):
-            return _whole(source, as_stored)
-    path = Path(source)
-    with decoding(path) as image:
-        if image.mode in ("RGB", "RGBA", "CMYK") and (bits := stored_bits(image)) > 8:
-            deep = deep_colour(path, image) if bits == 16 else None
-            if deep is None:
-                shallow = _whole(image, as_stored)
-                return replace(shallow, levels=replace(shallow.levels, reduced=True))
-            return _deep(_with_transparent_colour(deep, image), image)
-        return _whole(image, as_stored)
+            return _whole(source, colours)
+    path = Path(source) if isinstance(source, str) else source
+    with decoding(path, limits, examine) as image:
+        return _of_file(path, image, colours, limits)
 
 
-def _whole(image: Image.Image, as_stored: bool) -> Whole:
+def _of_file(path: Path, image: ImageFile.ImageFile, colours: Colours, limits: Limits) -> Whole:
+    if image.mode not in ("RGB", "RGBA", "CMYK") or (bits := stored_bits(image)) == 8:
+        return _whole(image, colours)
+    if colours == "srgb" and (profile := image.info.get("icc_profile")) and not is_srgb(profile):
+        return _whole(image, colours)
+    deep = deep_colour(path, image, limits) if bits == 16 else None
+    if deep is None:
+        shallow = _whole(image, colours)
+        return replace(shallow, levels=replace(shallow.levels, reduced=True))
+    return _of_planes([deep[:, :, number] for number in range(deep.shape[2])], WHITE, image, colours)
+
+
+def _whole(image: Image.Image, colours: Colours) -> Whole:
     """An opened picture of 8 bits, or of grey levels of any depth."""
     import torch
 
-    if image.mode == "F" or image.mode.startswith("I"):
-        return _deep_grey(image)
-    grey = image.mode in _GREY or (image.mode in ("P", "PA") and _has_greys_alone(image))
-    profile = _fitting_profile(image, channels=1 if grey else 3) if as_stored and image.mode != "CMYK" else None
-    rgb, alpha = upright_parts(image, to_srgb=profile is None)
+    deep = image.mode == "F" or image.mode.startswith("I")
+    if deep and not (colours == "srgb" and fitting_profile(image, channels=1)):
+        return _deep_grey(image, colours)
+    grey = deep or image.mode in _GREY or (image.mode in ("P", "PA") and _has_greys_alone(image))
+    levels, transform = _meaning(image, grey, colours)
+    rgb, alpha = upright_parts(image, to_srgb=transform is None and levels.profile is None)
+    if transform is not None:
+        rgb = transform.apply(rgb)
     colour = to_tensor(rgb.convert("L") if grey else rgb)
-    return Whole(colour if alpha is None else torch.cat([colour, to_tensor(alpha)]), Levels(profile=profile))
+    values = colour if alpha is None else torch.cat([colour, to_tensor(alpha)])
+    return Whole(values, levels, metadata_of(image))
 
 
-def _fitting_profile(image: Image.Image, channels: int) -> bytes | None:
-    """The ICC profile of a picture, if it is one of so many channels, alpha counting too."""
-    profile: bytes | None = image.info.get("icc_profile")
-    return profile if profile and profile[16:20] == _COLOUR_SPACES[channels] else None
+def _meaning(image: Image.Image, grey: bool, colours: Colours) -> tuple[Levels, Transform | None]:
+    """What the levels of 8 bits will mean, and how they come to do so; neither a profile nor a way: as sRGB."""
+    image.load()  # PNG allows a profile's chunk nowhere else, but some formats tell their palette only then
+    profile = fitting_profile(image, channels=1 if grey else 3) if image.mode != "CMYK" else None
+    if profile is None or colours == "srgb":
+        return EIGHT_BITS, None
+    if colours == "as-stored":
+        return Levels(profile=profile), None
+    if grey:
+        return EIGHT_BITS, None
+    if is_srgb(profile):
+        return Levels(profile=profile), None
+    if (transform := to_srgb(profile, "RGB")) is None or from_srgb(profile) is None:
+        return EIGHT_BITS, None
+    return Levels(profile=profile, from_srgb=True), transform
 
 
 def _has_greys_alone(image: Image.Image) -> bool:
@@ -152,29 +220,18 @@ def _has_greys_alone(image: Image.Image) -> bool:
     return bool((colours == colours[:, :1]).all())
 
 
-def _deep_grey(image: Image.Image) -> Whole:
+def _deep_grey(image: Image.Image, colours: Colours) -> Whole:
     turned = upright(image)
-    channels = [unit_levels(turned)]
-    if (opaque := opaque_levels(turned)) is not None:
-        channels.append(opaque.astype(numpy.float32))
-    return _of_unit_levels(numpy.stack(channels, axis=-1), image)
+    opaque = opaque_levels(turned)
+    return _of_planes([unit_levels(turned), *([] if opaque is None else [opaque])], 1, image, colours)
 
 
-def _deep(levels: NDArray[numpy.uint16], image: Image.Image) -> Whole:
-    return _of_unit_levels(levels / numpy.float32(WHITE), image)
-
-
-def _of_unit_levels(levels: NDArray[Any], image: Image.Image) -> Whole:
+def _of_planes(planes: Sequence[NDArray[Any]], white: int, image: Image.Image, colours: Colours) -> Whole:
+    """From channels (H, W) whose levels go up to `white`."""
     import torch
 
-    values = torch.from_numpy(levels).permute(2, 0, 1).contiguous()
-    return Whole(values, Levels(16, _fitting_profile(image, levels.shape[2])))
-
-
-def _with_transparent_colour(levels: NDArray[numpy.uint16], image: Image.Image) -> NDArray[numpy.uint16]:
-    """RGBA where a file of RGB calls one colour transparent."""
-    transparent = image.info.get("transparency")
-    if levels.shape[2] != 3 or not isinstance(transparent, tuple):
-        return levels
-    opaque = (levels != transparent).any(axis=-1, keepdims=True)
-    return numpy.concatenate([levels, opaque * numpy.uint16(WHITE)], axis=-1)
+    values = numpy.empty((len(planes), *planes[0].shape), numpy.float32)
+    for channel, plane in zip(values, planes, strict=True):
+        numpy.divide(plane, white, out=channel, dtype=numpy.float32)
+    profile = fitting_profile(image, len(planes)) if colours != "srgb" else None
+    return Whole(torch.from_numpy(values), Levels(16, profile), metadata_of(image))

@@ -1,39 +1,38 @@
-"""Folders of files: which goes where, and the pictures written complete or not at all."""
+"""Folders of files: what is still to be done of a plan, translated and written complete or not at all."""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
-from i2i.errors import BrokenPicture, I2IError, UsageError
+from i2i.errors import BrokenPicture, UsageError
 from i2i.images.decode import to_image, without_frames
-from i2i.images.encode import INEXACT, write_copy, write_picture, write_whole
-from i2i.images.folders import find_pictures
-from i2i.images.names import fits, key_of
-from i2i.images.whole import Whole
+from i2i.images.drafts import sweep
+from i2i.images.encode import write_copy, write_picture, write_whole
+from i2i.images.formats import INEXACT, Encoding, require_fitting
+from i2i.images.frames import open_frames, write_frames
+from i2i.images.limits import Header
+from i2i.images.strips import write_rows
+from i2i.inference.manifest import Manifest, Seen
 from i2i.inference.onlooker import Onlooker
+from i2i.inference.places import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from i2i.images.whole import Whole
+    from i2i.inference.opening import Subject
     from i2i.inference.translator import Translated, Translator
 
-
-@dataclass(frozen=True)
-class Job:
-    """One file to translate."""
-
-    source: Path
-    target: Path
-    mask: Path | None = None
-    """The picture that shows what of the source is to be made anew."""
+FramesAsked = Literal["all", "first"]
 
 
 @dataclass(frozen=True)
@@ -42,127 +41,177 @@ class Done:
 
     job: Job
     broken: BrokenPicture | None
-    """Why there is no translation: the source cannot be read, or its translation cannot be encoded."""
+    """Why there is no translation: the source cannot be read, its translation cannot be encoded, or something else
+    lies where it is to go."""
     lost: Sequence[str] = ()
     """What the source has and the translation's format does not hold, and what else is worth telling: a phrase each."""
 
 
-def plan(sources: Sequence[Path], destination: Path, globs: Sequence[str] = ()) -> list[Job]:
-    """Every picture under `sources` with its place under `destination`: folders and names are kept.
+@dataclass(frozen=True)
+class Todo:
+    """A job that is to be done."""
 
-    With `globs` only those are taken that fit one of these shell patterns by their name or, where the pattern has a
-    slash, by their path below the source (`**`: any folders).
-    Raises `UsageError` for a missing or empty source, patterns that nothing fits, a destination that is a file, two
-    sources for one target, or a target that is itself a source.
+    job: Job
+    seen: Seen
+    began: float
+    refusal: str = ""
+    """Why it is not to be done after all."""
+
+
+class Pending:
+    """What of the jobs is still to be done, found out while it is asked for; counts the others.
+
+    With `verify` what was done is compared with its hashes, with `force` everything is done anew. `is_mine` says which
+    jobs are this process's, `wait_for` which are not to be touched yet.
     """
-    if os.path.isfile(destination):  # noqa: PTH113 -- Path.is_file raises where a folder above is closed to the user
-        raise UsageError(f"{destination}: is a file; --dst is a folder to write to")
-    jobs: dict[Path, Job] = {}
-    found: list[Path] = []
-    for source in sources:
-        if _real(source) == _real(destination):
-            raise UsageError(f"{destination}: --dst is the same folder as --src; the originals would be overwritten")
-        root = source if source.is_dir() else source.parent
-        pictures = find_pictures(source, exclude=destination)
-        found += pictures
-        for path in pictures:
-            if globs and not any(fits(path.relative_to(root), glob) for glob in globs):
+
+    def __init__(
+        self,
+        jobs: Iterable[Job],
+        manifest: Manifest,
+        *,
+        verify: bool = False,
+        force: bool = False,
+        is_mine: Callable[[str], bool] = lambda name: True,
+        wait_for: Callable[[Job], bool] = lambda job: False,
+    ) -> None:
+        self.jobs, self.manifest = jobs, manifest
+        self.verify, self.force = verify, force
+        self.is_mine, self.wait_for = is_mine, wait_for
+        self.done_before = self.damaged = 0
+
+    def __iter__(self) -> Iterator[Todo]:
+        folder: Path | None = None
+        for job in self.jobs:
+            if not self.is_mine(job.name) or self.wait_for(job):
                 continue
-            target = destination / path.relative_to(root)
-            if target in jobs and _real(jobs[target].source) != _real(path):
-                raise UsageError(f"{target}: {jobs[target].source} and {path} would both be written there")
-            jobs[target] = Job(path, target)
-    if found and not jobs:
-        patterns = " ".join(f"--glob '{glob}'" for glob in globs)
-        raise UsageError(f"{patterns}: fits no picture (found {len(found)}, such as {found[0]})")
-    originals = {_real(path): path for path in found}
-    for job in jobs.values():
-        if (original := originals.get(_real(job.target))) is not None:
-            raise UsageError(f"{original}: the translation of {job.source} would overwrite it; choose another --dst")
-    return list(jobs.values())
+            if job.target.parent != folder:
+                sweep(folder := job.target.parent)  # what was being written when a run was killed
+            began = time.monotonic()
+            finding = self.manifest.examine(job)
+            if finding.state == "done" and not self.force:
+                if not self.verify or self.manifest.damaged(job) is None:
+                    self.done_before += 1
+                    continue
+                self.damaged += 1
+            refused = finding.state == "foreign" and not self.force
+            yield Todo(job, finding.seen, began, finding.remark if refused else "")
 
 
-def with_masks(jobs: Sequence[Job], masks: Path, destination: Path) -> list[Job]:
-    """The jobs with the mask that is for all of them, or with those of their names in the folder `masks`.
+@dataclass(frozen=True)
+class Files:
+    """How files are translated: by what, in batches of how many, and how the answers are written."""
 
-    Suffixes may differ. Raises `UsageError` where there is no such file or folder, where a picture has no mask or
-    several, where a mask is among the pictures, and where a translation would overwrite one.
-    """
-    pictures = find_pictures(masks)
-    _keep_apart(jobs, {_real(path): path for path in pictures})
-    if masks.is_file():
-        return [replace(job, mask=masks) for job in jobs]
-    found: dict[str, list[Path]] = {}
-    for path in pictures:
-        found.setdefault(key_of(path.relative_to(masks)), []).append(path)
-    paired = []
-    for job in jobs:
-        key = key_of(job.target.relative_to(destination))
-        if len(fitting := found.get(key, [])) != 1:
-            what = " and ".join(map(str, fitting)) if fitting else f"no {key}.* in {masks}"
-            raise UsageError(f"{job.source}: needs one mask of its name, found {what}")
-        paired.append(replace(job, mask=fitting[0]))
-    return paired
+    translator: Translator
+    manifest: Manifest
+    encoding: Encoding = Encoding()  # noqa: RUF009 -- frozen
+    batch: int | None = 1
+    seed: int = 0
+    frames: FramesAsked = "all"
+    force: bool = False
 
+    def translated(
+        self,
+        todos: Iterable[Todo],
+        written: Callable[[Job], object] = lambda job: None,
+        onlooker: Onlooker | None = None,
+    ) -> Generator[Done]:
+        """Translate and write every one; reading and writing overlap with the model.
 
-def _keep_apart(jobs: Sequence[Job], masks: Mapping[str, Path]) -> None:
-    """Raise `UsageError` where a mask, by its real path, is to be translated or written over."""
-    for job in jobs:
-        if (mask := masks.get(_real(job.source))) is not None:
-            raise UsageError(f"{mask}: is a mask, and in --src; keep masks in a folder of their own")
-        if (mask := masks.get(_real(job.target))) is not None:
-            raise UsageError(f"{mask}: the translation of {job.source} would overwrite this mask; choose another --dst")
+        `written` is told of every finished file, by the thread that wrote it; closing the iterator waits for those.
+        `onlooker` learns how a batch comes along. Raises `I2IError` where the destination cannot be written to.
+        """
+        from i2i.inference.pipeline import overlapped
 
+        def finish(translated: Translated[Todo] | Done) -> Done:
+            done = translated if isinstance(translated, Done) else self._written(translated)
+            if done.broken is None:
+                written(done.job)
+            return done
 
-def _real(path: Path) -> str:
-    return os.path.realpath(path)  # Path.resolve raises at a link that leads to itself
+        translations = self.translator.stream((self._subject(todo) for todo in todos), self.batch, self.seed, onlooker)
+        here = (self._written(each) if _is_made_while_written(each) else each for each in translations)
+        with closing(translations):
+            yield from overlapped(finish, here, ahead=2 * (self.batch or 1) + 2, weigh=_weight)
 
+    def _subject(self, todo: Todo) -> Subject[Todo]:
+        from i2i.inference.opening import Subject
 
-def make_destination(destination: Path) -> None:
-    """Make the folder and try to write into it. Raises `I2IError` where that fails."""
-    try:
-        destination.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=destination, prefix=".i2i-"):
-            pass
-    except OSError as error:
-        raise I2IError(f"{destination}: cannot be written to: {error.strerror or error}") from error
+        def examine(header: Header) -> None:
+            if todo.refusal:
+                raise BrokenPicture(todo.job.target, todo.refusal)
+            scale = self.translator.geometry.scale
+            require_fitting(todo.job.target, header.width * scale, header.height * scale)
 
+        job = todo.job
+        return Subject(todo, job.source, job.mask, job.name, examine, every_frame=self.frames == "all")
 
-def translate_files(
-    translator: Translator,
-    jobs: Sequence[Job],
-    batch: int,
-    seed: int = 0,
-    written: Callable[[Job], object] = lambda job: None,
-    onlooker: Onlooker | None = None,
-    background: str = "white",
-) -> Generator[Done]:
-    """Translate and write every job; reading and writing overlap with the model.
+    def _written(self, translated: Translated[Todo]) -> Done:
+        """Write it, or say why not."""
+        todo = translated.item
 
-    Transparency that a target's format cannot hold is laid over `background`.
-    `written` is told of every finished file, by the thread that wrote it; closing the iterator waits for those.
-    `onlooker` learns how a batch of jobs comes along. Raises `I2IError` where the destination cannot be written to.
-    """
-    from i2i.inference.pipeline import overlapped
+        def before_rename(draft: Path) -> None:
+            self.manifest.about_to_appear(todo.job, draft, todo.seen, time.monotonic() - todo.began, self.force)
 
-    def write(translated: Translated[Job]) -> Done:
-        if translated.picture is None:
-            return Done(translated.item, translated.broken)
-        if translated.untouched:
-            write_copy(translated.item.source, translated.item.target)
-            written(translated.item)
-            return Done(translated.item, None, ["copied, as nothing of it is transparent or masked"])
         try:
-            lost = write_whole(Whole(translated.picture, translated.levels), translated.item.target, background)
+            if translated.broken is not None:
+                raise translated.broken
+            return Done(todo.job, None, self._write(translated, before_rename))
         except BrokenPicture as broken:
-            return Done(translated.item, without_frames(broken))
-        if translator.geometry.fills and translated.item.target.suffix.lower() in INEXACT:
-            lost.append("known pixels changed too, as this file format is not exact (PNG is)")
-        written(translated.item)
-        return Done(translated.item, None, lost)
+            if not todo.refusal:
+                self.manifest.failed(todo.job, broken.reason, todo.seen)
+            return Done(todo.job, without_frames(broken))
 
-    translations = translator.stream(jobs, batch, seed, lambda job: job.source, onlooker, mask_of=lambda job: job.mask)
-    return overlapped(write, translations, ahead=2 * batch + 2)
+    def _write(self, translated: Translated[Todo], before_rename: Callable[[Path], None]) -> list[str]:
+        """What was lost, a phrase each."""
+        from i2i.inference.tiled import Bands
+
+        job = translated.item.job
+        if translated.frames > 1:
+            return self._write_frames(job, before_rename)
+        if translated.untouched and job.target.suffix.lower() == job.source.suffix.lower():
+            write_copy(job.source, job.target, before_rename)
+            return ["copied, as nothing of it is transparent or masked"]
+        if isinstance(translated.picture, Bands):
+            kind, rows = translated.kind, translated.picture.rows
+            lost = write_rows(rows, translated.picture.size, kind, job.target, self.encoding, before_rename)
+        else:
+            lost = write_whole(translated.whole, job.target, self.encoding, before_rename)
+        if self.translator.geometry.fills and job.target.suffix.lower() in INEXACT:
+            lost.append("known pixels changed too, as this file format is not exact (PNG is)")
+        return lost
+
+    def _write_frames(self, job: Job, before_rename: Callable[[Path], None]) -> list[str]:
+        from i2i.inference.opening import Subject
+
+        translator = self.translator
+        colours = "as-stored" if translator.geometry.fills else translator.colours
+        with open_frames(job.source, colours, translator.limits) as (frames, wholes):
+            subjects = (Subject(number, whole, job.mask, job.name) for number, whole in enumerate(wholes))
+            answers = translator.stream(subjects, batch=1, seed=self.seed)  # one at a time they come in their order
+            with closing(answers):
+                pictures = (_frame(job, answer) for answer in answers)
+                return write_frames(pictures, frames, job.target, self.encoding, before_rename)
+
+
+def _frame(job: Job, answer: Translated[int]) -> Whole:
+    if answer.broken is not None:
+        raise BrokenPicture(job.source, f"frame {answer.index + 1}: {answer.broken.reason}")
+    return answer.whole
+
+
+def _is_made_while_written(translated: Translated[Todo]) -> bool:
+    """Whether the model has yet to work on it, which it does in one thread."""
+    from i2i.inference.tiled import Bands
+
+    return translated.frames > 1 or isinstance(translated.picture, Bands)
+
+
+def _weight(translated: Translated[Todo] | Done) -> int:
+    """Bytes that wait to be encoded."""
+    if isinstance(translated, Done) or translated.picture is None:
+        return 0
+    return translated.picture.numel() * translated.picture.element_size()
 
 
 def steps_folders(jobs: Sequence[Job]) -> dict[Path, Path]:
@@ -177,9 +226,9 @@ def steps_folders(jobs: Sequence[Job]) -> dict[Path, Path]:
             both = f"{folders[folder].source} and {job.source}"
             raise UsageError(f"{folder}: the steps of {both} would both be written there; translate them one by one")
         folders[folder] = job
-    taken = {_real(path.parent): path for job in jobs for path in (job.source, job.target)}
+    taken = {os.path.realpath(path.parent): path for job in jobs for path in (job.source, job.target)}
     for folder, job in folders.items():
-        if (other := taken.get(_real(folder))) is not None:
+        if (other := taken.get(os.path.realpath(folder))) is not None:
             raise UsageError(f"{other}: lies where the steps of {job.source} would be written; choose another --dst")
     return {job.target: folder for folder, job in folders.items()}
 
@@ -191,17 +240,21 @@ class StepsWriter(Onlooker):
         self.folders, self.every, self.listening = folders, every, listening
         self.seen = self.written = 0
 
-    def reported(self, items: Sequence[Job], fraction: float, scalars: Mapping[str, float]) -> None:
+    def reported(self, items: Sequence[Todo], fraction: float, scalars: Mapping[str, float]) -> None:
         """Hand it on."""
         self.listening.reported(items, fraction, scalars)
 
-    def shown(self, items: Sequence[Job], iteration: int, pictures: Sequence[Tensor]) -> None:
+    def told(self, text: str) -> None:
+        """Hand it on."""
+        self.listening.told(text)
+
+    def shown(self, items: Sequence[Todo], iteration: int, pictures: Sequence[Tensor]) -> None:
         """Write them, if it is their turn."""
         self.seen += 1
         if iteration % self.every:
             return
-        for job, picture in zip(items, pictures, strict=True):
-            write_picture(to_image(picture), self.folders[job.target] / f"{iteration:05d}.png")
+        for todo, picture in zip(items, pictures, strict=True):
+            write_picture(to_image(picture), self.folders[todo.job.target] / f"{iteration:05d}.png")
             self.written += 1
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from i2i.contracts.geometry import Geometry, luma
+from i2i.tiling.regions import mirrored
 
 HARDLY_SEEN = 8 / 255
 """Alpha below which a pixel's colour may be anything: resizing and lossy compression leave such."""
@@ -50,20 +53,6 @@ def shown(output: Tensor) -> Tensor:
     return output.float().clamp(0, 1).expand(3, *output.shape[-2:])
 
 
-def mirrored(size: int, wanted: int, device: torch.device) -> Tensor:
-    """Indices 0 … size−1, then back and forth without repeating the edge, `wanted` in all.
-
-    >>> mirrored(3, 8, torch.device("cpu")).tolist()
-    [0, 1, 2, 1, 0, 1, 2, 1]
-    """
-    places = torch.arange(wanted, device=device)
-    if size == 1:
-        return torch.zeros_like(places)
-    period = 2 * (size - 1)
-    places = places % period
-    return torch.minimum(places, period - places)
-
-
 def apply(model: Callable[[Tensor], Tensor], pictures: list[Tensor], geometry: Geometry) -> list[Tensor]:
     """Pictures (3, H, W) in [0, 1] of one padded size through a model, each back in its own size × scale."""
     batch = torch.stack([fitted(picture, geometry) for picture in pictures])
@@ -72,46 +61,79 @@ def apply(model: Callable[[Tensor], Tensor], pictures: list[Tensor], geometry: G
     return [restored(output, size, geometry) for output, size in zip(outputs, sizes, strict=True)]
 
 
-def apply_whole(
-    model: Callable[[Tensor, Sequence[int] | None], Tensor], pictures: list[Tensor], geometry: Geometry
-) -> list[Tensor]:
-    """Pictures (C, H, W) in [0, 1] of one padded size through a model, each back as the same kind in its size × scale.
+class Ask(Protocol):
+    """A model as batch inference asks it."""
 
-    C is 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. Grey is the luma of what the model answers. Alpha goes
-    through it too, as a grey picture, so that its edges turn out as the colours' do; but no alpha leaves the range of
-    the pixels that it lies between, so that what is opaque, or transparent, stays exactly that. The model is told of
-    which of the pictures it sees the alpha; None: it sees the colours of all.
+    def __call__(self, images: Tensor, mask: Tensor | None, alpha_of: Sequence[int] | None) -> Tensor:
+        """(B, C, H', W') and, of a model that fills, its mask (B, 1, H', W') → (B, C, H'·scale, W'·scale).
+
+        `alpha_of`: of which of the pictures these are the alpha; None: the colours of all.
+        """
+
+
+def apply_whole(model: Ask, pictures: list[Tensor], geometry: Geometry) -> list[Tensor]:
+    """Pictures (C, H, W) in [0, 1] of one padded size through a model, each back with all that it had.
+
+    C is 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. Of a model that fills, what is not wholly opaque is a
+    hole, all other numbers stay as they are and the answer is opaque. Of one that restores alpha goes through it too,
+    as a grey picture, so that its edges turn out as the colours' do. Of any other the answer is in colours and alpha
+    is carried over.
     """
-    colours, alphas = zip(*map(_parted, pictures), strict=True)
-    shown = [_visible(colour, alpha) for colour, alpha in zip(colours, alphas, strict=True)]
-    answers = apply(lambda images: model(images, None), shown, geometry)
-    whole = [luma(answer) if len(colour) == 1 else answer for answer, colour in zip(answers, colours, strict=True)]
-    given = {place: alpha for place, alpha in enumerate(alphas) if alpha is not None}
-    seen_through = [place for place, alpha in given.items() if alpha.amin() < 1]
-    made = {place: torch.ones_like(whole[place][:1]) for place in given}
-    if seen_through:
-        answers = apply(
-            lambda images: model(images, seen_through), [_in_three(given[place]) for place in seen_through], geometry
-        )
-        for place, answer in zip(seen_through, answers, strict=True):
-            made[place] = _within_neighbours(luma(answer), given[place], geometry.scale)
-    return [torch.cat([picture, made[place]]) if place in made else picture for place, picture in enumerate(whole)]
+    parts = [Parts.of(picture) for picture in pictures]
+    mask = torch.stack([fitted(part.holes, geometry) for part in parts]) if geometry.fills else None
+    shown = [part.shown(geometry) for part in parts]
+    answers = apply(lambda images: model(images, mask, None), shown, geometry)
+    alphas: dict[int, Tensor] = {}
+    if seen_through := [place for place, part in enumerate(parts) if part.alpha_is_asked(geometry)]:
+        given = [_in_three(part.alpha) for part in parts if part.alpha is not None and part.alpha_is_asked(geometry)]
+        made = apply(lambda images: model(images, None, seen_through), given, geometry)
+        alphas = dict(zip(seen_through, made, strict=True))
+    return [
+        part.joined(answer, alphas.get(at), geometry)
+        for at, (part, answer) in enumerate(zip(parts, answers, strict=True))
+    ]
 
 
-def apply_filling(
-    model: Callable[[Tensor, Tensor], Tensor], pictures: list[Tensor], geometry: Geometry
-) -> list[Tensor]:
-    """Pictures (C, H, W) in [0, 1] of one padded size through a model that fills, each back whole, without alpha.
+@dataclass(frozen=True)
+class Parts:
+    """Colours and alpha of a picture, or of some of its rows."""
 
-    C is 1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha. What is not wholly opaque is a hole; the model is told of
-    them by a mask (B, 1, H', W'). Outside of them every number stays as it is. Grey is the luma of what it answers.
-    """
-    colours, alphas = zip(*map(_parted, pictures), strict=True)
-    holes = [_holes(colour, alpha) for colour, alpha in zip(colours, alphas, strict=True)]
-    mask = torch.stack([fitted(hole, geometry) for hole in holes])
-    answers = apply(lambda images: model(images, mask), [_in_three(colour) for colour in colours], geometry)
-    made = [luma(answer) if len(colour) == 1 else answer for answer, colour in zip(answers, colours, strict=True)]
-    return [torch.where(hole > 0, new, old) for hole, new, old in zip(holes, made, colours, strict=True)]
+    colour: Tensor
+    """(1 or 3, H, W) in [0, 1]."""
+    alpha: Tensor | None
+    """(1, H, W) in [0, 1]."""
+
+    @classmethod
+    def of(cls, picture: Tensor) -> Parts:
+        """Those of (C, H, W), where 2 or 4 channels end with alpha."""
+        return cls(picture[:-1], picture[-1:]) if len(picture) in (2, 4) else cls(picture, None)
+
+    @property
+    def holes(self) -> Tensor:
+        """(1, H, W): 1 where a model that fills is to paint, 0 elsewhere."""
+        return torch.zeros_like(self.colour[:1]) if self.alpha is None else (self.alpha < 1).to(self.colour)
+
+    def shown(self, geometry: Geometry) -> Tensor:
+        """(3, H, W) as a model is to see it; what hardly anybody sees takes the colours around it."""
+        if self.alpha is None or geometry.fills:
+            return _in_three(self.colour)
+        return _in_three(filled(self.colour, self.alpha))
+
+    def alpha_is_asked(self, geometry: Geometry) -> bool:
+        """Whether alpha goes through the model, as a grey picture; where all is opaque there is nothing to ask."""
+        return geometry.restores and self.alpha is not None and bool(self.alpha.amin() < 1)
+
+    def joined(self, answer: Tensor, alpha_answer: Tensor | None, geometry: Geometry) -> Tensor:
+        """The answer (3, H·scale, W·scale) as the kind of picture that it is to be."""
+        is_grey = len(self.colour) == 1 and (geometry.restores or geometry.fills)
+        made = luma(answer) if is_grey else answer
+        if geometry.fills:
+            return torch.where(self.holes > 0, made, self.colour)
+        if self.alpha is None:
+            return made
+        if alpha_answer is not None:  # no alpha leaves the range of those it lies between: opaque stays opaque
+            return torch.cat([made, _within_neighbours(luma(alpha_answer), self.alpha, geometry.scale)])
+        return torch.cat([made, _enlarged(self.alpha, geometry.scale)])
 
 
 def filled(colour: Tensor, alpha: Tensor) -> Tensor:
@@ -137,15 +159,6 @@ def _pulled_and_pushed(colour: Tensor, weight: Tensor) -> Tensor:
     return torch.where(weight > 0, colour, pushed)
 
 
-def _parted(picture: Tensor) -> tuple[Tensor, Tensor | None]:
-    return (picture[:-1], picture[-1:]) if len(picture) in (2, 4) else (picture, None)
-
-
-def _holes(colour: Tensor, alpha: Tensor | None) -> Tensor:
-    """(1, H, W): 1 where something is missing, 0 elsewhere."""
-    return torch.zeros_like(colour[:1]) if alpha is None else (alpha < 1).to(colour)
-
-
 def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """(C, H, W) → (C, *size), bicubic; every pixel counts where it becomes smaller."""
     if picture.shape[-2:] == size:
@@ -153,8 +166,8 @@ def _resized(picture: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(picture[None], size, mode="bicubic", antialias=True)[0]
 
 
-def _visible(colour: Tensor, alpha: Tensor | None) -> Tensor:
-    return _in_three(colour if alpha is None else filled(colour, alpha))
+def _enlarged(alpha: Tensor, scale: int) -> Tensor:
+    return alpha if scale == 1 else interpolate(alpha[None], scale_factor=scale, mode="bilinear")[0]
 
 
 def _in_three(picture: Tensor) -> Tensor:

@@ -20,3 +20,12 @@ class Onlooker:
 
     def shown(self, items: Sequence[Any], iteration: int, pictures: Sequence[Tensor]) -> None:
         """What these items look like after so many iterations: float (3, h, w) in [0, 1] each, on any device."""
+
+    def told(self, text: str) -> None:
+        """Something does not go as it was asked for, such as smaller batches for want of memory; once each."""
+
+
+class Nobody(Onlooker):
+    """Nobody wants to know."""
+
+    sees = False

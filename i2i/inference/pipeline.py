@@ -6,15 +6,17 @@ from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Event
+from threading import Condition, Event
 from typing import Any, Generic, TypeVar
 
-from i2i.errors import BrokenPicture
+from i2i.errors import BrokenPicture, I2IError
 from i2i.images.decode import without_frames
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 THREADS = 4
+AHEAD_BYTES = 2**29
+"""Of decoded pictures that wait for the model, and of answers that wait to be encoded."""
 
 
 @dataclass(frozen=True)
@@ -26,58 +28,155 @@ class Read(Generic[Item]):
     picture: Any
     """What it was opened as, such as a tensor; None where it could not be."""
     broken: BrokenPicture | None = None
+    frames: int = 1
+    """More where the file is an animation or has pages, and was to be left for whoever takes them one by one."""
 
 
-def overlapped(function: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Generator[Result]:
-    """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running."""
-    with ThreadPoolExecutor(THREADS) as threads:
-        _start_all(threads)
-        waiting: deque[Future[Result]] = deque()
+class SeveralFrames(I2IError):
+    """Raised while an item is opened whose frames are to be taken one by one."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} frames")
+        self.count = count
+
+
+class Room:
+    """Memory for pictures read ahead, given in their order, so that nobody waits for somebody behind.
+
+    A picture larger than all of it is let in when nobody else is there.
+    """
+
+    def __init__(self, size: int = AHEAD_BYTES) -> None:
+        self.size, self.closed = size, False
+        self.turn = 0
+        self.taken: dict[int, int] = {}
+        self.changed = Condition()
+
+    def enter(self, index: int, need: int) -> None:
+        """Wait until all before `index` are in, or passed, and there is room. Raises `I2IError` once it is closed."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closed or (self.turn >= index and self._has_room(need)))
+            if self.closed:
+                raise I2IError("nobody waits for this picture any more")
+            self.taken[index] = need
+            self._next(index)
+
+    def pass_by(self, index: int) -> None:
+        """Let those behind in, whatever became of this one; to be called for every index."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.closed or self.turn >= index)
+            self._next(index)
+
+    def leave(self, index: int) -> None:
+        """Give back what was taken, if anything."""
+        with self.changed:
+            self.taken.pop(index, None)
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Wait no longer."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
+
+    def _has_room(self, need: int) -> bool:
+        return not self.taken or sum(self.taken.values()) + need <= self.size
+
+    def _next(self, index: int) -> None:
+        self.turn = max(self.turn, index + 1)
+        self.changed.notify_all()
+
+
+def overlapped(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    ahead: int,
+    weigh: Callable[[Item], int] = lambda item: 0,
+    threads: int = THREADS,
+) -> Generator[Result]:
+    """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running.
+
+    No more than `AHEAD_BYTES` wait by what `weigh` says of each, one alone excepted.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        _start_all(pool, threads)
+        waiting: deque[tuple[Future[Result], int]] = deque()
+        weight = 0
         try:
             for item in items:
-                waiting.append(threads.submit(function, item))
+                own = weigh(item)
+                while waiting and weight + own > AHEAD_BYTES:
+                    done, freed = waiting.popleft()
+                    weight -= freed
+                    yield done.result()
+                waiting.append((pool.submit(function, item), own))
+                weight += own
+                del item
                 if len(waiting) > ahead:
-                    yield waiting.popleft().result()
+                    done, freed = waiting.popleft()
+                    weight -= freed
+                    yield done.result()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting.popleft()[0].result()
         finally:
-            for future in waiting:
+            for future, _ in waiting:
                 future.cancel()
 
 
-def _start_all(threads: ThreadPoolExecutor) -> None:
+def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
     """Start every thread while none has work: one whose start a signal interrupts is never waited for."""
     started = Event()
     try:
-        for _ in range(THREADS):
-            threads.submit(started.wait)  # each holds its thread, so that the next needs another
+        for _ in range(threads):
+            pool.submit(started.wait)  # each holds its thread, so that the next needs another
     finally:
         started.set()
 
 
-def read_ahead(open_item: Callable[[Item], object], items: Iterable[Item], ahead: int) -> Iterator[Read[Item]]:
-    """Pictures in order; one that cannot be read says so instead."""
+def read_ahead(
+    open_item: Callable[[Item, Callable[[int], None]], object], items: Iterable[Item], ahead: int
+) -> Generator[Read[Item]]:
+    """Pictures in order; one that cannot be read says so instead.
+
+    `open_item` is given a function to be told, before anything is decoded, how many bytes that will take; it waits
+    until there is room for them.
+    """
+    room = Room()
 
     def read(numbered: tuple[int, Item]) -> Read[Item]:
         index, item = numbered
         try:
-            return Read(index, item, open_item(item))
+            return Read(index, item, open_item(item, lambda need: room.enter(index, need)))
         except BrokenPicture as broken:
             return Read(index, item, None, without_frames(broken))
+        except SeveralFrames as several:
+            return Read(index, item, None, frames=several.count)
+        finally:
+            room.pass_by(index)
 
-    return overlapped(read, enumerate(items), ahead)
+    reads = overlapped(read, enumerate(items), ahead)
+    try:
+        for done in reads:
+            room.leave(done.index)
+            yield done
+            del done
+    finally:
+        room.close()
+        reads.close()
 
 
 def batched(
-    reads: Iterable[Read[Item]], key: Callable[[Read[Item]], Hashable], size: int, most: int
+    reads: Iterable[Read[Item]], key: Callable[[Read[Item]], Hashable], size: Callable[[Any], int], most: int
 ) -> Iterator[list[Read[Item]]]:
-    """Batches of one key each; no more than `most` pictures wait for companions."""
+    """Batches of one key each, of as many as `size` says for it; no more than `most` pictures wait for companions."""
     waiting: dict[Hashable, list[Read[Item]]] = {}
     for read in reads:
-        group = waiting.setdefault(key(read), [])
+        own = key(read)
+        group = waiting.setdefault(own, [])
         group.append(read)
-        if len(group) == size:
-            yield waiting.pop(key(read))
+        if len(group) >= size(own):
+            yield waiting.pop(own)
         elif sum(map(len, waiting.values())) > most:
             yield waiting.pop(max(waiting, key=lambda name: len(waiting[name])))
+        del read, group
     yield from waiting.values()

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import repeat
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
-from i2i.contracts import API_VERSION, Geometry, Options, Request, Weights
+from i2i.contracts import Geometry, Options, Request
 from i2i.errors import BrokenPicture, I2IError, UsageError
-from i2i.images.decode import open_picture, parsed_colour, to_image, to_tensor
-from i2i.images.masks import masked
-from i2i.images.whole import EIGHT_BITS, Levels, Whole, open_whole
-from i2i.inference.ensemble import in_all_ways
-from i2i.inference.fitting import apply_filling, apply_whole, on_its_way
-from i2i.inference.onlooker import Onlooker
+from i2i.images.decode import to_image
+from i2i.images.limits import LIMITS, Limits
+from i2i.images.metadata import NOTHING, Metadata
+from i2i.images.whole import EIGHT_BITS, Colours, Kind, Levels, Whole
+from i2i.inference.computation import MOST_AT_ONCE, WITHIN_MEMORY, Computation, Tiles
+from i2i.inference.fitting import on_its_way
+from i2i.inference.onlooker import Nobody, Onlooker
+from i2i.inference.opening import Opening, Subject
 from i2i.inference.pipeline import Read, batched, read_ahead
 from i2i.inference.sampling import Place, closed_walk, pictures_at
-from i2i.plugins import Catalog, Entry, discover
-from i2i.recipe import Recipe, model_from_data, validate_options
-from i2i.training.building import load_inference_model, loaded_by, migrated, remarks_of, standalone_model
+from i2i.inference.tiled import Bands
+from i2i.recipe import validate_options
+from i2i.training.building import remarks_of
 from i2i.training.chance import seed_for
-from i2i.training.run_folder import weights_at
-from i2i.training.runtime import Runtime, memory_explained
+from i2i.training.runtime import Runtime
 
 Item = TypeVar("Item")
 
@@ -38,15 +38,34 @@ class Translated(Generic[Item]):
 
     index: int
     item: Item
-    picture: Tensor | None
-    """float (C, H·scale, W·scale) in [0, 1], on the CPU; None where the item could not be read. C is 3, but of a model
-    that restores 1 for grey, 2 for grey and alpha and 4 for RGB and alpha, as the item had them, and of one that fills
-    1 for grey."""
+    picture: Tensor | Bands | None
+    """float (C, H·scale, W·scale) in [0, 1], on the CPU; `Bands` of it where it is made in tiles, to be taken before
+    the next item is asked for; None where there is none. C is 3 or, with alpha, 4, but of a model that restores 1 for
+    grey and 2 for grey and alpha, as the item had them, and of one that fills 1 for grey, and never alpha."""
     broken: BrokenPicture | None = None
+    """Why there is no picture."""
     levels: Levels = EIGHT_BITS
-    """What the item's levels were in its file, where the model restores or fills."""
+    """What the picture's levels are to mean in its file."""
+    metadata: Metadata = NOTHING
+    """What the item's file said besides."""
     untouched: bool = False
     """Whether the model fills and the item had no hole: the picture is the item's own."""
+    frames: int = 1
+    """More where the item was left alone, as it has several."""
+
+    @property
+    def kind(self) -> Kind:
+        """What there is to know of the picture beside its values and size."""
+        assert self.picture is not None
+        channels = self.picture.channels if isinstance(self.picture, Bands) else len(self.picture)
+        return Kind(channels, self.levels, self.metadata)
+
+    @property
+    def whole(self) -> Whole:
+        """The picture with all that its file is to hold, in memory."""
+        assert self.picture is not None
+        values = self.picture.gathered() if isinstance(self.picture, Bands) else self.picture
+        return Whole(values, self.levels, self.metadata)
 
 
 @dataclass(frozen=True)
@@ -58,9 +77,16 @@ class Translator:
     """What the weights file says of itself: `recipe`, `step`, `versions`, `data`, `note`; without one, step 0."""
     runtime: Runtime
     options: Options
-    background: str = "white"
+    background: str | None = None
+    """A colour that transparent pictures are laid over before they are translated; None: transparency is carried."""
+    colours: Colours = "source"
+    """What becomes of a picture's colour profile, as in `open_whole`."""
     self_ensemble: bool = False
     """Whether each picture is translated in its 8 flips and rotations, and answered by the mean."""
+    tiles: Tiles = WITHIN_MEMORY
+    limits: Limits = LIMITS
+    fingerprint: str = ""
+    """Of the weights and all that belongs to them: SHA-256."""
 
     @property
     def geometry(self) -> Geometry:
@@ -87,16 +113,30 @@ class Translator:
         """Whether the model makes pictures out of nothing."""
         return hasattr(self.model, "sample")
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides what a picture's translation is, beside the picture and the seed."""
+        norms = self.tiles.norms if self.geometry.tiling == "statistics" else None
+        return {
+            "weights": self.fingerprint,
+            "options": self.options.model_dump(mode="json"),
+            "precision": self.runtime.precision,
+            "background": self.background,
+            "colours": self.colours,
+            "self-ensemble": self.self_ensemble,
+            "norms": norms,
+        }
+
     def with_options(self, /, **changes: Any) -> Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
-        return replace(self, options=_laid_over(self.options, changes))
+        return replace(self, options=laid_over(self.options, changes))
 
     def translate(self, pictures: Any, batch: int = 1, seed: int = 0, masks: Any = None) -> Any:
         """Translate one picture, or many in their order.
 
         A picture is a path, a PIL image (answered by a PIL image) or a tensor (3, H, W), float in [0, 1] or uint8
-        (answered by a float tensor in [0, 1]). A model whose `geometry.restores` answers grey by grey (mode L, of 16
-        bits I;16) and keeps alpha (LA, RGBA); colours of more than 8 bits fit into no PIL image, but into tensors.
+        (answered by a float tensor in [0, 1]). Transparency is kept (RGBA), and by a model whose `geometry.restores`
+        grey too (modes L and LA, of 16 bits I;16); colours of more than 8 bits fit into no PIL image, but into tensors.
         A model whose `geometry.fills` paints what is transparent and what `masks`, one a picture, show in white: paths,
         PIL images or tensors (1, H, W) of the pictures' sizes, or None for those without.
         Raises `BrokenPicture` for the first one that cannot be read, `UsageError` for masks that the model has no use
@@ -104,7 +144,7 @@ class Translator:
         """
         if isinstance(pictures, str | Path | Image.Image) or (isinstance(pictures, Tensor) and pictures.dim() == 3):
             return self.translate([pictures], batch, seed, None if masks is None else [masks])[0]
-        pairs = zip(pictures, repeat(None), strict=False)
+        subjects = (Subject(picture, picture) for picture in pictures)
         if masks is not None:
             self.require_filling("masks")
             if isinstance(masks, str | Path | Image.Image | Tensor):
@@ -112,38 +152,45 @@ class Translator:
             pictures, masks = list(pictures), list(masks)
             if len(pictures) != len(masks):
                 raise UsageError(f"masks: {len(masks)} for {len(pictures)} pictures; give one a picture, or None")
-            pairs = zip(pictures, masks, strict=True)
+            subjects = (Subject(picture, picture, mask) for picture, mask in zip(pictures, masks, strict=True))
         answers: dict[int, Any] = {}
-        for done in self.stream(pairs, batch, seed, lambda pair: pair[0], mask_of=lambda pair: pair[1]):
+        for done in self.stream(subjects, batch, seed):
             if done.picture is None:
                 raise done.broken or I2IError(f"picture {done.index} could not be read")
-            is_tensor = isinstance(done.item[0], Tensor)
-            answers[done.index] = done.picture if is_tensor else Whole(done.picture, done.levels).image()
+            answers[done.index] = done.whole.values if isinstance(done.item, Tensor) else done.whole.image()
         return [answers[index] for index in sorted(answers)]
 
     def stream(
         self,
-        items: Iterable[Item],
-        batch: int = 1,
+        subjects: Iterable[Subject[Item]],
+        batch: int | None = 1,
         seed: int = 0,
-        picture_of: Callable[[Item], Any] = lambda item: item,
         onlooker: Onlooker | None = None,
-        mask_of: Callable[[Item], Any] = lambda item: None,
     ) -> Iterator[Translated[Item]]:
-        """Translate items as they come; answers are grouped by size, so not always in order. Memory is bounded.
+        """Translate pictures as they come; answers are grouped by size, so not always in order. Memory is bounded.
 
-        `picture_of` says which path, PIL image or tensor belongs to an item, `mask_of` which mask, if any; `onlooker`
-        learns how a batch of items comes along, where the model says.
+        `batch` pictures of one size are translated at a time, or as many as seem good; `onlooker` learns how they come
+        along, where the model says, and what does not go as asked for.
         """
-        _require("batch", batch, least=1, example=8)
+        if batch is not None:
+            _require("batch", batch, least=1, example=8)
         if not self.translates:
             raise UsageError(f"{self.name} makes pictures out of nothing: use sample(count), not translate(pictures)")
-        reads = read_ahead(lambda item: self._open(picture_of(item), mask_of(item)), items, ahead=2 * batch + 2)
-        for group in batched(reads, self._size_on_device, batch, most=4 * batch):
-            if group[0].picture is None:
-                yield from (Translated(read.index, read.item, None, read.broken) for read in group)
-            else:
-                yield from self._translated(group, seed, onlooker)
+        onlooker = onlooker or Nobody()
+        computation = Computation(self.model, self.runtime, self.options, self.tiles, self.self_ensemble, onlooker.told)
+        opening = Opening(self.geometry, self.background, self.colours, self.limits)
+        most = 4 * batch if batch is not None else 2 * MOST_AT_ONCE
+
+        def size_of(padded: tuple[int, int] | None) -> int:
+            return batch or computation.batch_for(padded)
+
+        reads = read_ahead(opening.open, subjects, ahead=(2 * batch if batch is not None else MOST_AT_ONCE) + 2)
+        with closing(reads):
+            for group in batched(reads, self._padded, size_of, most):
+                if group[0].picture is None:
+                    yield from (Translated(r.index, r.item.item, None, r.broken, frames=r.frames) for r in group)
+                else:
+                    yield from self._translated(computation, group, seed, onlooker)
 
     def sample(self, count: int, seed: int = 0, batch: int = 1) -> list[Image.Image]:
         """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch.
@@ -181,138 +228,52 @@ class Translator:
         if not self.geometry.fills:
             raise UsageError(f"{asked}: {self.name} fills no holes; leave it out, or take a model that does")
 
-    def _open(self, picture: Path | str | Image.Image | Tensor, mask: Any) -> Whole:
-        opened = self._opened(picture)
-        if mask is None:
-            return opened
-        return masked(opened, mask, picture if isinstance(picture, Path | str) else "the picture")
-
-    def _opened(self, picture: Path | str | Image.Image | Tensor) -> Whole:
-        if not isinstance(picture, Tensor):
-            if self.geometry.restores or self.geometry.fills:
-                return open_whole(picture, as_stored=self.geometry.fills)
-            return Whole(to_tensor(open_picture(picture, self.background)))
-        if picture.dim() != 3 or picture.shape[0] != 3 or not picture.numel():
-            raise UsageError(f"a picture tensor is (3, H, W), found {tuple(picture.shape)}")
-        if picture.dtype != torch.uint8 and not picture.is_floating_point():
-            raise UsageError(f"a picture tensor is uint8 or float in [0, 1], found {picture.dtype}")
-        if picture.is_floating_point() and not picture.isfinite().all():
-            raise UsageError("a picture tensor is float in [0, 1], found numbers that are not finite")
-        return Whole(picture)
-
-    def _size_on_device(self, read: Read[Any]) -> tuple[int, int] | None:
-        if read.picture is None:
-            return None
-        return self.geometry.padded(*_size(read.picture))
+    def _padded(self, read: Read[Any]) -> tuple[int, int] | None:
+        return None if read.picture is None else self.geometry.padded(*_size(read.picture))
 
     def _translated(
-        self, group: Sequence[Read[Any]], seed: int, onlooker: Onlooker | None
-    ) -> Iterator[Translated[Any]]:
-        seeds = tuple(seed_for("translate", seed, read.index) for read in group)
-        request = Request(options=self.options, seeds=seeds)
-        if onlooker is not None:
-            request = _watched(request, onlooker, group, self.geometry)
-        wholes: list[Whole] = [read.picture for read in group if read.picture is not None]
-        pictures = [_in_unit_range(whole.values.to(self.runtime.device)) for whole in wholes]
+        self, computation: Computation, group: Sequence[Read[Subject[Item]]], seed: int, onlooker: Onlooker
+    ) -> Iterator[Translated[Item]]:
+        wholes: list[Whole] = [read.picture for read in group]
+        seeds = [seed_for("translate", seed, _key(read)) for read in group]
 
-        def model(images: Tensor, alpha_of: Sequence[int] | None) -> Tensor:
-            asked = request
-            if alpha_of is not None:  # nobody wants to see or hear of these
-                asked = Request(options=self.options, seeds=tuple(seeds[place] for place in alpha_of))
-            return self._asked(images, asked)
+        def request_of(which: range) -> Request:
+            request = Request(options=self.options, seeds=tuple(seeds[place] for place in which))
+            return _watched(request, onlooker, [group[place] for place in which], self.geometry)
 
-        advice = "lower --batch, or translate smaller pictures"
-        with torch.inference_mode(False), torch.no_grad(), self.runtime.autocast(), memory_explained(advice):
-            if self.geometry.fills:
-                outputs = apply_filling(
-                    lambda images, mask: self._asked(images, replace(request, mask=mask)), pictures, self.geometry
-                )
-            else:
-                outputs = apply_whole(model, pictures, self.geometry)
-        for read, whole, output in zip(group, wholes, outputs, strict=True):
+        for read, whole, answer in zip(group, wholes, computation.answers(wholes, request_of), strict=True):
+            index, item = read.index, read.item.item
+            if isinstance(answer, I2IError):
+                yield Translated(index, item, None, BrokenPicture(_name(read), str(answer)))
+                continue
             untouched = self.geometry.fills and not whole.is_seen_through
-            yield Translated(read.index, read.item, output.cpu(), levels=whole.levels, untouched=untouched)
-
-    def _asked(self, images: Tensor, request: Request) -> Tensor:
-        """What the model answers."""
-        if self.self_ensemble:
-            return in_all_ways(self.model, images, request)
-        return self.model.translate(images, request)
+            levels = replace(whole.levels, profile=None) if _turned_colourful(whole, answer) else whole.levels
+            yield Translated(index, item, answer, None, levels, whole.metadata, untouched)
 
 
-def load(
-    source: Path | str | Recipe,
-    options: Mapping[str, Any] | None = None,
-    *,
-    device: str = "auto",
-    precision: str = "fp32",
-    background: str = "white",
-    self_ensemble: bool = False,
-    catalog: Catalog | None = None,
-) -> Translator:
-    """A translator from a weights file, a run folder, or a recipe whose model needs no weights.
-
-    `options` are the model's translate options, such as `{"direction": "target-to-source"}`, laid over those of the
-    recipe; transparent pictures are laid over `background`, a Pillow colour, unless the model's `geometry.restores`.
-    With `self_ensemble` each picture is translated in its 8 flips and rotations and answered by the mean: eight times
-    the time for a little more fidelity. Raises `I2IError` where the file is damaged, its plugin is missing, an option
-    is unknown or the model needs weights.
-    """
-    parsed_colour(background)  # refused now, not at the first transparent picture
-    catalog = catalog or discover()
-    if isinstance(source, Recipe):
-        translate_options = _laid_over(source.translate, options)
-        runtime = Runtime.choose(device, precision)
-        model = standalone_model(source)
-        weights = _no_weights(source, model, catalog)
-    else:
-        path = str(source := weights_at(Path(source)))
-        weights = Weights.load(source)
-        weights = migrated(weights, model_entry(weights, catalog, path), path)
-        part = model_from_data(catalog, weights.recipe["model"], path)
-        recorded = weights.recipe.get("translate", {})
-        defaults = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
-        translate_options = _laid_over(defaults, options)
-        runtime = Runtime.choose(device, precision)
-        model = load_inference_model(part, weights, path)
-    if self_ensemble and not hasattr(model, "translate"):
-        name = weights.recipe["name"]
-        raise UsageError(f"self-ensemble: {name} makes pictures out of nothing and has none to flip and rotate")
-    return Translator(model.to(runtime.device), weights.header(), runtime, translate_options, background, self_ensemble)
-
-
-def _laid_over(defaults: Options, changes: Mapping[str, Any] | None) -> Options:
+def laid_over(defaults: Options, changes: Mapping[str, Any] | None) -> Options:
+    """Translate options with others instead of some. Raises `RecipeError` for unknown ones and wrong values."""
     return validate_options(type(defaults), {**defaults.model_dump(), **(changes or {})}, "translate.")
 
 
-def _no_weights(recipe: Recipe, model: nn.Module, catalog: Catalog) -> Weights:
-    return Weights(
-        recipe=recipe.as_dict(),
-        tensors={},
-        step=0,
-        model_version=recipe.model.entry.value.version,
-        api_version=API_VERSION,
-        versions=recipe.versions(catalog),
-        loaded=loaded_by(model),
-    )
+def _key(read: Read[Subject[Any]]) -> int | str:
+    return read.index if read.item.key is None else read.item.key
 
 
-def model_entry(weights: Weights, catalog: Catalog, source: str) -> Entry[Any]:
-    """The installed model that a weights file names. Raises `I2IError` that says what made the weights."""
-    try:
-        _, name = weights.recipe["name"], str(weights.recipe["model"]["use"])
-        dict(weights.recipe.get("translate", {}))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise I2IError(f"{source}: its header holds no recipe with a name and a model") from error
-    if name not in catalog.entries["model"]:
-        made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
-        raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
-    return catalog.find("model", name)
+def _name(read: Read[Subject[Any]]) -> str:
+    picture = read.item.picture
+    return f"picture {read.index}" if isinstance(picture, Tensor | Image.Image | Whole) else str(picture)
 
 
-def _watched(request: Request, onlooker: Onlooker, group: Sequence[Read[Any]], geometry: Geometry) -> Request:
+def _turned_colourful(picture: Whole, answer: Tensor | Bands) -> bool:
+    """Whether a grey picture, whose profile would be one of greys, was answered in colours."""
+    channels = answer.channels if isinstance(answer, Bands) else len(answer)
+    return len(picture.values) < 3 <= channels
+
+
+def _watched(request: Request, onlooker: Onlooker, group: Sequence[Read[Subject[Any]]], geometry: Geometry) -> Request:
     """The request with the onlooker's ears and, where it looks, its eyes."""
-    items = [read.item for read in group]
+    items = [read.item.item for read in group]
     sizes = [_size(read.picture) for read in group if read.picture is not None]
 
     def report(fraction: float, **scalars: float) -> None:
@@ -336,7 +297,3 @@ def _require(name: str, found: int, least: int, example: int) -> None:
 
 def _numbered(pictures: Iterable[Tensor]) -> Iterator[Translated[int]]:
     return (Translated(index, index, picture) for index, picture in enumerate(pictures))
-
-
-def _in_unit_range(picture: Tensor) -> Tensor:
-    return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()

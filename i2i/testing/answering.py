@@ -211,7 +211,7 @@ class Model:
             require(answer(SEEDS[:1]).isfinite().all(), "not finite")
 
     def _fitted(self) -> Translator | None:
-        from i2i.inference.translator import load
+        from i2i.inference.loading import load
 
         name = self.bench.recipe_with("model", self.entry.name)
         if name is None:

@@ -16,7 +16,7 @@ from i2i.testing.nearness import require_close
 
 def weights_keep_all(model: Model) -> None:
     """`Weights.save`, then `i2i.load`."""
-    from i2i.inference.translator import load
+    from i2i.inference.loading import load
     from i2i.training.building import loaded_by
 
     names = model.spec.inference

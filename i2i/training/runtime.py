@@ -73,16 +73,20 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
+class OutOfMemory(I2IError):
+    """A device had no more memory."""
+
+
 @contextmanager
 def memory_explained(advice: str) -> Iterator[None]:
-    """Turn an out-of-memory error of any device into one line that says what to lower."""
+    """Turn an out-of-memory error of any device into `OutOfMemory` that says what to lower."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise I2IError(f"out of memory; {advice}") from error
+        raise OutOfMemory(f"out of memory; {advice}") from error
     except RuntimeError as error:
         if any(sign in str(error) for sign in OUT_OF_MEMORY):
-            raise I2IError(f"out of memory; {advice}") from error
+            raise OutOfMemory(f"out of memory; {advice}") from error
         raise
 
 

@@ -51,7 +51,7 @@ def run(*arguments):
 
 
 def everything(path):
-    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*.*"))
+    return sorted(file.relative_to(path).as_posix() for file in path.rglob("*.*") if not file.name.startswith("."))
 
 
 def test_pictures_are_translated_without_any_weights(folder):

@@ -311,14 +311,16 @@ def reason(read: Callable[[Path], object], path: Path) -> str:
         (b'<?xml version="1.0"?>\n<svg>', "not a picture that Pillow can read (found SVG)"),
         (b"%PDF-1.7", "not a picture that Pillow can read (found PDF)"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture that Pillow can read (found text)"),
-        (b"\0\0\0\x18ftypheic", "not a picture that Pillow can read (found HEIC)"),
+        (b"\0\0\0\x18ftypavif", "not a picture that Pillow can read (found a damaged AVIF header)"),
+        (b"\0\0\0\x18ftypmp42", "not a picture that Pillow can read (found a video)"),
+        (b"\xff\x4f\xff\x51", "not a picture that Pillow can read (found a damaged JPEG 2000 header)"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
             "not a picture that Pillow can read (found a Git LFS pointer; `git lfs pull` fetches the picture)",
         ),
         (b"P6 x 1 255\n", "damaged (invalid literal for int() with base 10: b'x')"),
         (
-            b"P5 99999 99999 255\n",
+            b"P5 20000 20000 255\n",
             "too large: more than 178,956,970 pixels (PIL.Image.MAX_IMAGE_PIXELS sets the limit)",
         ),
     ],
@@ -370,6 +372,7 @@ def test_whatever_pillow_raises_becomes_a_reason(
     def fail(*arguments: object, **options: object) -> None:
         raise problem
 
+    corners().save(tmp_path / "a.png")
     monkeypatch.setattr(Image, "open", fail)
     assert reason(open_picture, tmp_path / "a.png") == expected
 

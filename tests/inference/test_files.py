@@ -1,185 +1,208 @@
+"""What is still to be done of a plan, and files written complete or not at all."""
+
 import errno
+import json
+import os
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, features
 
-from i2i import Geometry, I2IError, UsageError
-from i2i.inference.files import make_destination, plan, translate_files
-from i2i.inference.translator import Translated
-
-
-@pytest.fixture
-def tree(tmp_path):
-    for name in ("a/x.jpg", "a/deep/y.PNG", "b/x.jpg", "b/z.bmp"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4)).save(path)
-    (tmp_path / "a" / "notes.txt").write_text("not a picture")
-    return tmp_path
-
-
-def test_folders_and_names_are_kept(tree):
-    jobs = {job.source.relative_to(tree).as_posix(): job.target for job in plan([tree / "a"], tree / "out")}
-    assert jobs == {"a/x.jpg": tree / "out" / "x.jpg", "a/deep/y.PNG": tree / "out" / "deep" / "y.PNG"}
-
-
-def test_single_files_go_by_their_name(tree):
-    (job,) = plan([tree / "a" / "deep" / "y.PNG"], tree / "out")
-    assert job.target == tree / "out" / "y.PNG"
-
-
-def test_the_same_file_twice_is_done_once(tree):
-    assert len(plan([tree / "a", tree / "a" / "x.jpg"], tree / "out")) == 2
-
-
-def test_two_files_for_one_place_are_refused_by_name(tree):
-    with pytest.raises(UsageError, match=r"out/x\.jpg: .*a/x\.jpg and .*b/x\.jpg would both be written there"):
-        plan([tree / "a", tree / "b"], tree / "out")
-
-
-def test_the_source_is_never_the_destination(tree):
-    (tree / "link").symlink_to(tree / "a")
-    for destination in (tree / "a", tree / "b" / ".." / "a", tree / "link"):
-        with pytest.raises(UsageError, match=r"--dst is the same folder as --src; the originals would be overwritten"):
-            plan([tree / "a"], destination)
-
-
-def test_no_translation_goes_onto_a_source(tree):
-    (tree / "b" / "deep").mkdir()
-    Image.new("RGB", (4, 4)).save(tree / "b" / "deep" / "y.PNG")
-    (tree / "link").symlink_to(tree / "b")
-    for sources, destination, translated, original in (
-        (["a/x.jpg"], "a", "a/x.jpg", "a/x.jpg"),
-        (["a", "b/deep"], "b", "a/deep/y.PNG", "b/deep/y.PNG"),
-        (["b/deep", "a"], "link", "a/deep/y.PNG", "b/deep/y.PNG"),
-    ):
-        with pytest.raises(UsageError) as refusal:
-            plan([tree / source for source in sources], tree / destination)
-        assert str(refusal.value) == (
-            f"{tree / original}: the translation of {tree / translated} would overwrite it; choose another --dst"
-        )
-
-
-def test_a_destination_inside_the_source_is_not_read(tree):
-    out = tree / "a" / "out"
-    out.mkdir()
-    Image.new("RGB", (4, 4)).save(out / "old.png")
-    assert {job.source.name for job in plan([tree / "a"], out)} == {"x.jpg", "y.PNG"}
-
-
-def test_missing_and_empty_sources_are_one_line(tree):
-    with pytest.raises(UsageError, match="nowhere: no such file or folder"):
-        plan([tree / "nowhere"], tree / "out")
-    (tree / "empty").mkdir()
-    with pytest.raises(UsageError, match="empty: holds no pictures"):
-        plan([tree / "empty"], tree / "out")
-
-
-def test_a_link_to_itself_is_one_line(tree):
-    (tree / "loop").symlink_to(tree / "loop")
-    with pytest.raises(UsageError, match="loop: no such file or folder"):
-        plan([tree / "loop"], tree / "out")
-    for destination in (tree / "loop", tree / "loop" / "deep"):
-        assert plan([tree / "a"], destination)
-        with pytest.raises(I2IError, match="cannot be written to: "):
-            make_destination(destination)
-
-
-def test_a_destination_that_is_a_file_is_refused_before_anything_is_done(tree):
-    for sources in ([tree / "a"], [tree / "b" / "x.jpg"], []):
-        with pytest.raises(UsageError) as refusal:
-            plan(sources, tree / "b" / "x.jpg")
-        assert str(refusal.value) == f"{tree}/b/x.jpg: is a file; --dst is a folder to write to"
-
-
-def test_a_destination_that_cannot_be_written_is_one_line(tree):
-    make_destination(tree / "new" / "deep")
-    assert not list((tree / "new" / "deep").iterdir())
-    with pytest.raises(I2IError, match=r"x\.jpg/out: cannot be written to: Not a directory"):
-        make_destination(tree / "a" / "x.jpg" / "out")
-    with pytest.raises(I2IError, match=r"x\.jpg: cannot be written to: File exists"):
-        make_destination(tree / "a" / "x.jpg")
-
-
-class Widening:
-    """Answers every picture with a white one as wide as the file's name says."""
-
-    geometry = Geometry()
-
-    def stream(self, jobs, batch, seed, picture_of, onlooker, mask_of):
-        for index, job in enumerate(jobs):
-            yield Translated(index, job, torch.ones(3, 1, int(picture_of(job).stem)))
+from i2i import I2IError, load, load_recipe
+from i2i.inference.files import Files, Pending
+from i2i.inference.manifest import Manifest
+from i2i.inference.places import Naming, plan
 
 
 @pytest.fixture
-def jobs(tmp_path):
-    (tmp_path / "in").mkdir()
-    for name in ("10.webp", "16400.webp", "20.webp"):
-        (tmp_path / "in" / name).touch()
-    return plan([tmp_path / "in"], tmp_path / "out")
+def enlarger(plugin_alone):
+    """`enlarger(*settings, name=…)`: that recipe of the plugin, loaded."""
+    catalog = plugin_alone("enlarger")
+    return lambda *settings, name="enlarger", **how: load(
+        load_recipe(catalog, name, overrides=settings), catalog=catalog, device="cpu", **how
+    )
 
 
-def test_a_translation_that_its_format_cannot_hold_is_named_and_the_rest_is_written(jobs, tmp_path):
+@pytest.fixture
+def pictures(tmp_path):
+    for name in ("a.png", "deep/b.png", "c.webp"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (5, 4), "navy").save(tmp_path / "in" / name)
+    return tmp_path / "in"
+
+
+def translated(translator, source, settings="s", naming=Naming(), written=lambda job: None, **how):  # noqa: B008
+    """What became of the jobs, and how many had been done before."""
+    jobs = plan([source], source.parent / "out", naming=naming)
+    asked = {key: how.pop(key) for key in ("verify", "force") if key in how}
+    with Manifest.open(jobs.destination, settings) as manifest:
+        pending = Pending(jobs, manifest, **asked)
+        files = Files(translator, manifest, force=asked.get("force", False), **how)
+        return list(files.translated(pending, written)), pending.done_before
+
+
+def present(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*") if not path.name.startswith("."))
+
+
+def test_every_file_is_written_and_told_of(enlarger, pictures):
     written = []
-    done = list(translate_files(Widening(), jobs, 1, written=written.append))
-    (broken,) = [result.broken for result in done if result.broken is not None]
-    assert str(broken).startswith(f"{tmp_path}/out/16400.webp: cannot be written (16400×1 as WEBP: ")
+    done, before = translated(enlarger(), pictures, written=written.append)
+    assert [result.broken for result in done] == [None] * 3
+    assert before == 0
+    assert sorted(job.name for job in written) == present(pictures.parent / "out") == ["a.png", "c.webp", "deep/b.png"]
+    assert Image.open(pictures.parent / "out" / "a.png").size == (10, 8)
+
+
+def test_what_is_done_is_not_done_again_and_what_has_changed_is(enlarger, pictures):
+    translator, out = enlarger(), pictures.parent / "out"
+    translated(translator, pictures)
+    assert translated(translator, pictures) == ([], 3)
+    Image.new("RGB", (6, 4), "red").save(pictures / "a.png")
+    (out / "deep" / "b.png").unlink()
+    done, before = translated(translator, pictures)
+    assert (sorted(result.job.name for result in done), before) == (["a.png", "deep/b.png"], 1)
+    assert Image.open(out / "a.png").size == (12, 8)
+    done, before = translated(translator, pictures, settings="others")
+    assert (len(done), before) == (3, 0)
+    done, before = translated(translator, pictures, settings="others", force=True)
+    assert (len(done), before) == (3, 0)
+
+
+def test_what_was_damaged_is_found_by_its_hash_and_done_again(enlarger, pictures):
+    translator, out = enlarger(), pictures.parent / "out"
+    translated(translator, pictures)
+    intact = (out / "a.png").read_bytes()
+    before = (out / "a.png").stat()
+    (out / "a.png").write_bytes(intact[:-20] + bytes(20))
+    os.utime(out / "a.png", ns=(before.st_atime_ns, before.st_mtime_ns))  # as a failing disk does it
+    assert translated(translator, pictures) == ([], 3)  # of the same size: only --verify looks closer
+    done, before = translated(translator, pictures, verify=True)
+    assert ([result.job.name for result in done], before) == (["a.png"], 2)
+    assert [result.broken for result in done] == [None]
+    assert (out / "a.png").read_bytes() == intact
+
+
+def test_what_is_not_ours_is_left_alone_unless_forced(enlarger, pictures):
+    out = pictures.parent / "out"
+    out.mkdir()
+    (out / "a.png").write_bytes(b"dear to somebody")
+    done, _ = translated(enlarger(), pictures)
+    (refused,) = [result.broken for result in done if result.broken]
+    assert str(refused).startswith(f"{out}/a.png: ")
+    assert "--force" in refused.reason
+    assert (out / "a.png").read_bytes() == b"dear to somebody"
+    done, _ = translated(enlarger(), pictures)
+    assert [result.job.name for result in done if result.broken] == ["a.png"]  # and stays so
+    done, _ = translated(enlarger(), pictures, force=True)
+    assert not [result.broken for result in done if result.broken]
+    assert Image.open(out / "a.png").size == (10, 8)
+
+
+def test_what_cannot_be_read_is_noted_and_tried_again(enlarger, pictures):
+    (pictures / "bad.png").write_bytes(b"\x89PNG nothing")
+    done, _ = translated(enlarger(), pictures)
+    (broken,) = [result.broken for result in done if result.broken]
+    assert broken.path == pictures / "bad.png"
     assert broken.__traceback__ is None
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["10.webp", "20.webp"]
-    assert sorted(job.target.name for job in written) == ["10.webp", "20.webp"]
+    lines = [json.loads(line) for line in (pictures.parent / "out" / ".i2i-manifest.jsonl").read_text().splitlines()]
+    assert {line["target"]: line["status"] for line in lines if "target" in line} == {
+        "a.png": "done", "bad.png": "failed", "c.webp": "done", "deep/b.png": "done"
+    }  # fmt: skip
+    Image.new("RGB", (3, 3)).save(pictures / "bad.png")
+    done, before = translated(enlarger(), pictures)
+    assert ([(result.job.name, result.broken) for result in done], before) == ([("bad.png", None)], 3)
 
 
-def test_a_full_disk_stops_everything_in_one_line(jobs, tmp_path, monkeypatch):
+def test_what_somebody_changed_since_is_left_alone(enlarger, pictures):
+    translator, out = enlarger(), pictures.parent / "out"
+    translated(translator, pictures)
+    Image.new("RGB", (10, 8), "gold").save(out / "a.png")
+    Image.new("RGB", (6, 4), "red").save(pictures / "a.png")
+    done, before = translated(translator, pictures)
+    assert (["--force" in result.broken.reason for result in done], before) == ([True], 2)
+    assert Image.open(out / "a.png").getpixel((0, 0)) == (255, 215, 0)
+
+
+def test_drafts_of_a_killed_run_are_swept_away(enlarger, pictures):
+    out = pictures.parent / "out"
+    (out / "deep").mkdir(parents=True)
+    (out / "deep" / ".i2i-0123456789abcdef.part").write_bytes(b"half a picture")
+    translated(enlarger(), pictures)
+    assert not list(out.rglob("*.part"))
+
+
+def test_a_translation_that_its_format_cannot_hold_is_named_before_any_work_and_the_rest_is_written(enlarger, pictures):
+    Image.new("RGB", (8192, 1)).save(pictures / "wide.webp")
+    translator = enlarger()
+    done, _ = translated(translator, pictures)
+    (broken,) = [result.broken for result in done if result.broken]
+    assert str(broken).startswith(f"{pictures.parent}/out/wide.webp: cannot be written (16384×2 as WEBP: ")
+    assert max(batch[-1] for batch in translator.model.batches) == 5
+    assert present(pictures.parent / "out") == ["a.png", "c.webp", "deep/b.png"]
+
+
+def test_a_full_disk_stops_everything_in_one_line(enlarger, pictures, monkeypatch):
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("i2i.images.encode.os.fsync", full)
-    with pytest.raises(I2IError, match=r"out/10\.webp: cannot be written \(no space left on device\)"):
-        list(translate_files(Widening(), jobs, 1))
-    assert list((tmp_path / "out").iterdir()) == []
+    monkeypatch.setattr("i2i.images.drafts.os.fsync", full)
+    with pytest.raises(I2IError, match=r"cannot be written \(no space left on device\)"):
+        translated(enlarger(), pictures)
+    assert present(pictures.parent / "out") == []
 
 
-@pytest.mark.parametrize(
-    ("globs", "expected"),
-    [
-        (["*.jpg"], {"a/x.jpg"}),
-        (["x.*", "z.*"], {"a/x.jpg", "b/z.bmp"}),
-        (["?.PNG"], {"a/deep/y.PNG"}),
-        (["?.png"], None),
-        (["[xy].*"], {"a/x.jpg", "a/deep/y.PNG"}),
-        (["deep/*"], {"a/deep/y.PNG"}),
-        (["*/*"], {"a/deep/y.PNG"}),
-        (["**/*.jpg"], {"a/x.jpg"}),
-        (["de*/**"], {"a/deep/y.PNG"}),
-        (["a/*"], None),
-        (["deep"], None),
-    ],
-)
-def test_patterns_pick_by_name_or_by_the_path_below_the_source(tree, globs, expected):
-    sources = [tree / "a", tree / "b" / "z.bmp"]
-    if expected is None:
-        with pytest.raises(UsageError) as refusal:
-            plan(sources, tree / "out", globs)
-        example = tree / "a" / "deep" / "y.PNG"
-        assert str(refusal.value) == f"--glob '{globs[0]}': fits no picture (found 3, such as {example})"
-    else:
-        picked = {job.source.relative_to(tree).as_posix() for job in plan(sources, tree / "out", globs)}
-        assert picked == expected
+def test_every_frame_of_an_animation_is_translated_and_its_timing_kept(enlarger, tmp_path):
+    (tmp_path / "in").mkdir()
+    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "lime", "blue")]
+    frames[0].save(tmp_path / "in" / "a.gif", save_all=True, append_images=frames[1:], duration=[40, 80, 120], loop=0)
+    frames[0].save(tmp_path / "in" / "b.tif", save_all=True, append_images=frames[1:])
+    done, _ = translated(enlarger(), tmp_path / "in")
+    assert [result.broken for result in done] == [None, None]
+    with Image.open(tmp_path / "out" / "a.gif") as moving:
+        shown = []
+        for number in range(moving.n_frames):
+            moving.seek(number)
+            shown.append((moving.size, moving.convert("RGB").getpixel((0, 0)), moving.info["duration"]))
+    assert shown == [((12, 8), (255, 0, 0), 40), ((12, 8), (0, 255, 0), 80), ((12, 8), (0, 0, 255), 120)]
+    with Image.open(tmp_path / "out" / "b.tif") as pages:
+        assert pages.n_frames == 3
+        pages.seek(2)
+        assert pages.convert("RGB").getpixel((11, 7)) == (0, 0, 255)
 
 
-def test_several_patterns_that_nothing_fits_are_all_named(tree):
-    with pytest.raises(UsageError, match=r"^--glob 'p' --glob 'q': fits no picture \(found 2, such as .*y\.PNG\)$"):
-        plan([tree / "a"], tree / "out", ["p", "q"])
+def test_the_first_frame_is_enough_where_that_is_asked_for(enlarger, tmp_path):
+    (tmp_path / "in").mkdir()
+    frames = [Image.new("RGB", (6, 4), colour) for colour in ("red", "lime")]
+    frames[0].save(tmp_path / "in" / "a.gif", save_all=True, append_images=frames[1:])
+    done, _ = translated(enlarger(), tmp_path / "in", naming=Naming("", "jpeg"))
+    (refused,) = [result.broken for result in done]
+    assert "2 frames" in str(refused) or "several" in str(refused)
+    done, _ = translated(enlarger(), tmp_path / "in", naming=Naming("", "jpeg"), frames="first")
+    assert [result.broken for result in done] == [None]
+    assert Image.open(tmp_path / "out" / "a.jpg").size == (12, 8)
 
 
-def test_two_files_for_one_place_are_no_matter_where_a_pattern_picks_one(tree):
-    Image.new("RGB", (4, 4)).save(tree / "b" / "x_LR.jpg")
-    assert len(plan([tree / "a", tree / "b"], tree / "out", ["*_LR.jpg"])) == 1
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+@pytest.mark.parametrize("format_name", ["png", "jpeg", "webp", "tiff", "avif"])
+def test_each_format_can_be_asked_for(enlarger, pictures, format_name):
+    done, _ = translated(enlarger(), pictures, naming=Naming("_2x", format_name))
+    assert [result.broken for result in done] == [None] * 3
+    kinds = {Image.open(pictures.parent / "out" / result.job.name).format for result in done}
+    assert kinds == {format_name.upper()}
+    assert all("_2x." in result.job.name for result in done)
 
 
-def test_no_translation_goes_onto_a_picture_that_a_pattern_left_out(tree):
-    (tree / "b" / "deep").mkdir()
-    Image.new("RGB", (4, 4)).save(tree / "b" / "deep" / "y.PNG")
-    with pytest.raises(UsageError, match=r"b/deep/y\.PNG: the translation of .*a/deep/y\.PNG would overwrite it"):
-        plan([tree / "a", tree / "b" / "deep"], tree / "b", ["deep/*"])
+def test_a_translation_does_not_depend_on_what_was_done_before(plugin_alone, tmp_path):
+    """Chance is a function of the name: a run that goes on gives what one that never ended gives."""
+    catalog = plugin_alone("enlarger")
+    recipe = load_recipe(catalog, "enlarger", overrides=["translate.speckle=true"])
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(torch.full((4, 5, 3), 128, dtype=torch.uint8).numpy()).save(tmp_path / "in" / name)
+    translated(load(recipe, catalog=catalog), tmp_path / "in")
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")}
+    assert len(set(whole.values())) == 3
+    (tmp_path / "out" / "b.png").unlink()
+    translated(load(recipe, catalog=catalog), tmp_path / "in")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").glob("*.png")} == whole

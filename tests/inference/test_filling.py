@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from i2i import BrokenPicture, Geometry, UsageError, load, load_recipe, open_picture
-from i2i.images import deep
+from i2i.inference.opening import Subject
 
 ORANGE = (255, 128, 0)
 LUMA_OF_ORANGE = 0.299 + 0.587 * 0.5
@@ -62,7 +62,7 @@ def test_a_mask_adds_to_what_is_transparent(mender):
     assert ((answer == ORANGE).all(-1) == (holes() | (levels[..., 3] == 0))).all()
 
 
-def test_grey_stays_grey_and_sixteen_bits_stay_sixteen(mender, tmp_path):
+def test_grey_stays_grey_and_sixteen_bits_stay_sixteen(mender, write_deep, tmp_path):
     grey = noise(1)
     answer = mender.translate(Image.fromarray(grey), masks=white_where(holes()))
     assert answer.mode == "L"
@@ -73,8 +73,8 @@ def test_grey_stays_grey_and_sixteen_bits_stay_sixteen(mender, tmp_path):
     assert answer.mode == "I;16"
     assert (numpy.asarray(answer)[~holes()] == fine[~holes()]).all()
     colours = noise(3, kind="uint16")
-    (tmp_path / "a.png").write_bytes(deep.png(colours))
-    (done,) = mender.stream([tmp_path / "a.png"], mask_of=lambda item: white_where(holes()))
+    write_deep(colours, tmp_path / "a.png")
+    (done,) = mender.stream([Subject("a", tmp_path / "a.png", white_where(holes()))])
     assert done.levels.bits == 16
     assert ((done.picture * 65535).round().permute(1, 2, 0).numpy()[~holes()] == colours[~holes()]).all()
 
@@ -122,9 +122,9 @@ def test_the_self_ensemble_turns_the_mask_with_the_picture(plugin_alone):
 
 
 def test_what_has_no_hole_is_noted(mender):
-    (done,) = mender.stream([Image.fromarray(noise(3))])
+    (done,) = mender.stream([Subject(0, Image.fromarray(noise(3)))])
     assert done.untouched
-    (done,) = mender.stream([Image.fromarray(noise(3))], mask_of=lambda item: white_where(holes()))
+    (done,) = mender.stream([Subject(0, Image.fromarray(noise(3)), white_where(holes()))])
     assert not done.untouched
 
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from i2i import Geometry
-from i2i.inference.fitting import apply, apply_whole, filled, mirrored
+from i2i.inference.fitting import apply, apply_whole, filled
+from i2i.tiling.regions import mirrored
 
 ODD = Geometry(multiple_of=4, min_size=8)
 
@@ -87,14 +88,14 @@ def test_answers_stay_within_the_range():
     assert answer.max() <= 1
 
 
-def repeating(images, alpha_of):
+def repeating(images, mask, alpha_of):
     """A model that enlarges by 2, and answers a little less than white and a little more than black."""
     return (images * 0.98 + 0.01).repeat_interleave(2, -1).repeat_interleave(2, -2)
 
 
 def test_every_kind_of_picture_comes_back_as_its_kind():
     pictures = [torch.rand(channels, 5, 4).clamp(min=0.1) for channels in (1, 2, 3, 4)]
-    answers = apply_whole(repeating, pictures, Geometry(scale=2))
+    answers = apply_whole(repeating, pictures, Geometry(scale=2, restores=True))
     for picture, answer in zip(pictures, answers, strict=True):
         assert answer.shape == (len(picture), 10, 8)
         colours = slice(0, 3 if len(picture) > 2 else 1)
@@ -105,7 +106,7 @@ def test_alpha_goes_through_the_model_but_stays_among_its_neighbours():
     picture = torch.ones(4, 6, 6)
     picture[3, :, :3] = 0
     picture[3, 0, 5] = 0.5
-    (answer,) = apply_whole(repeating, [picture], Geometry(scale=2))
+    (answer,) = apply_whole(repeating, [picture], Geometry(scale=2, restores=True))
     alpha = answer[3]
     assert torch.equal(alpha[:, :5], torch.zeros(12, 5))  # exactly transparent up to the last transparent centre
     assert torch.allclose(alpha[:, 5], torch.full((12,), 0.01))
@@ -116,15 +117,33 @@ def test_alpha_goes_through_the_model_but_stays_among_its_neighbours():
 def test_the_model_is_told_whose_alpha_it_sees_and_opaque_alpha_is_spared():
     told = []
 
-    def model(images, alpha_of):
+    def model(images, mask, alpha_of):
         told.append((len(images), alpha_of))
         return images
 
     opaque, clear = torch.ones(2, 3, 3), torch.zeros(4, 3, 3)
-    answers = apply_whole(model, [torch.rand(3, 3, 3), opaque, clear], Geometry())
+    answers = apply_whole(model, [torch.rand(3, 3, 3), opaque, clear], Geometry(restores=True))
     assert told == [(3, None), (1, [2])]
     assert torch.equal(answers[1][1], torch.ones(3, 3))
     assert torch.equal(answers[2][3], torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_a_new_picture_is_in_colours_and_carries_the_alpha_that_the_model_never_sees(scale):
+    told = []
+
+    def model(images, mask, alpha_of):
+        told.append(alpha_of)
+        return torch.zeros(len(images), 3, images.shape[-2] * scale, images.shape[-1] * scale)
+
+    picture = torch.rand(2, 4, 5)
+    picture[1, :2] = 0
+    (answer,) = apply_whole(model, [picture], Geometry(scale=scale))
+    assert told == [None]
+    assert answer.shape == (4, 4 * scale, 5 * scale)
+    centre = scale // 2
+    assert torch.allclose(answer[3, centre::scale, centre::scale], picture[1])
+    assert answer[3, :scale].amax() == 0
 
 
 @pytest.mark.parametrize("size", [(1, 7), (9, 1), (16, 16), (13, 27)])
@@ -155,10 +174,10 @@ def test_no_dark_halo_creeps_into_the_edges_of_what_is_visible():
     picture = torch.zeros(4, 12, 12)
     picture[:, 4:8, 4:8] = 1  # white on transparent black
 
-    def blurring(images, alpha_of):
+    def blurring(images, mask, alpha_of):
         return torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
 
-    (answer,) = apply_whole(blurring, [picture], Geometry())
+    (answer,) = apply_whole(blurring, [picture], Geometry(restores=True))
     assert torch.allclose(answer[:3][:, answer[3] > 0], torch.ones(()))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from i2i.contracts import Weights
 from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.inference.importing import import_weights
-from i2i.inference.translator import load
+from i2i.inference.loading import load
 from i2i.plugins import Catalog
 
 TINT = Path(__file__).parents[1] / "plugins" / "tint"

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from i2i.errors import BrokenPicture
-from i2i.inference.pipeline import THREADS, batched, overlapped, read_ahead
+from i2i.inference.pipeline import AHEAD_BYTES, THREADS, SeveralFrames, batched, overlapped, read_ahead
 
 
 def test_results_come_in_order_and_reading_ahead_is_bounded():
@@ -28,7 +28,7 @@ def test_an_error_reaches_the_caller():
 
 
 def test_a_broken_picture_takes_its_place_and_the_rest_goes_on():
-    def read(item):
+    def read(item, enter):
         if item == "bad":
             raise BrokenPicture(item, "truncated")
         return item.upper()
@@ -68,7 +68,95 @@ def test_every_thread_runs_before_the_first_item_so_that_a_signal_finds_none_hal
 
 
 def test_batches_are_of_one_key_and_few_pictures_wait():
-    reads = list(read_ahead(lambda item: item, ["aa", "b", "cc", "dd", "e", "fff", "gggg", "hhhhh"], ahead=1))
-    groups = [[read.item for read in group] for group in batched(reads, lambda read: len(read.item), 2, most=3)]
+    words = ["aa", "b", "cc", "dd", "e", "fff", "gggg", "hhhhh"]
+    reads = list(read_ahead(lambda item, enter: item, words, ahead=1))
+    groups = [
+        [read.item for read in group] for group in batched(reads, lambda read: len(read.item), lambda key: 2, most=3)
+    ]
     assert groups[:3] == [["aa", "cc"], ["b", "e"], ["dd"]]  # at the fourth waiting picture one group goes early
     assert sorted(item for group in groups for item in group) == sorted(read.item for read in reads)
+
+
+def test_a_batch_is_as_large_as_is_said_for_its_key():
+    reads = list(read_ahead(lambda item, enter: item, ["a", "bb", "c", "dd", "e"], ahead=1))
+    groups = batched(reads, lambda read: len(read.item), {1: 3, 2: 1}.get, most=9)
+    assert [[read.item for read in group] for group in groups] == [["bb"], ["dd"], ["a", "c", "e"]]
+
+
+def test_no_more_is_decoded_ahead_than_there_is_room_for():
+    inside, most, lock = set(), [], threading.Lock()
+
+    def read(item, enter):
+        enter(AHEAD_BYTES // 2)
+        with lock:
+            inside.add(item)
+            most.append(len(inside))
+        return item
+
+    for done in read_ahead(read, range(40), ahead=20):
+        time.sleep(0.001)
+        with lock:
+            inside.discard(done.item)
+    assert max(most) <= 3  # two that wait, and one that was just handed over
+
+
+def test_one_that_is_larger_than_all_room_goes_alone_and_in_its_turn():
+    def read(item, enter):
+        time.sleep(0.01 * (item % 3))
+        enter(AHEAD_BYTES * 4 if item % 2 else 1)
+        return item
+
+    assert [done.item for done in read_ahead(read, range(12), ahead=8)] == list(range(12))
+
+
+def test_what_fails_before_it_takes_room_keeps_nobody_waiting():
+    def read(item, enter):
+        if item % 2:
+            raise BrokenPicture(str(item), "truncated")
+        enter(AHEAD_BYTES)
+        return item
+
+    assert [done.picture for done in read_ahead(read, range(6), ahead=4)] == [0, None, 2, None, 4, None]
+
+
+def test_closing_ends_the_wait_for_room():
+    def read(item, enter):
+        enter(AHEAD_BYTES)
+        return item
+
+    reads = read_ahead(read, range(30), ahead=20)
+    next(reads)
+    before = threading.active_count()
+    reads.close()
+    assert threading.active_count() <= before - THREADS
+
+
+def test_several_frames_are_left_alone_and_counted():
+    def read(item, enter):
+        raise SeveralFrames(7)
+
+    (done,) = read_ahead(read, ["a.gif"], ahead=1)
+    assert (done.picture, done.frames, done.broken) == (None, 7, None)
+
+
+def test_no_more_waits_to_be_encoded_than_weighs_so_much():
+    started, lock, gate = [], threading.Lock(), threading.Event()
+
+    def write(item):
+        with lock:
+            started.append(item)
+        gate.wait(5)
+        return item
+
+    drawn = []
+
+    def items():
+        for number in range(10):
+            drawn.append(number)
+            yield number
+
+    results = overlapped(write, items(), ahead=9, weigh=lambda item: AHEAD_BYTES // 2)
+    threading.Timer(0.1, gate.set).start()
+    assert next(results) == 0
+    assert len(drawn) == 3  # the third was one too many
+    assert list(results) == list(range(1, 10))

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from i2i import UsageError, load, load_recipe
-from i2i.images import deep
+from i2i.inference.opening import Subject
 
 
 @pytest.fixture
@@ -49,16 +49,16 @@ def test_transparency_is_enlarged_with_the_picture(enlarger, mode):
     assert (numpy.asarray(answer) == doubled(noise(mode))).all()
 
 
-def test_deep_grey_is_answered_by_deep_grey_and_deep_colours_by_eight_bits_or_tensors(enlarger, tmp_path):
+def test_deep_grey_is_answered_by_deep_grey_and_deep_colours_by_eight_bits_or_tensors(enlarger, write_deep, tmp_path):
     levels = numpy.random.default_rng(0).integers(0, 65536, (5, 7, 3), "uint16")
     grey = Image.fromarray(levels[:, :, 0])
     assert enlarger().translate(grey).mode == "I;16"
     assert (numpy.asarray(enlarger().translate(grey)) == doubled(levels[:, :, 0])).all()
-    (tmp_path / "a.png").write_bytes(deep.png(levels))
+    write_deep(levels, tmp_path / "a.png")
     answer = enlarger().translate(tmp_path / "a.png")
     assert answer.mode == "RGB"
     assert (numpy.asarray(answer) == numpy.rint(doubled(levels) / 257)).all()
-    (done,) = enlarger().stream([tmp_path / "a.png"])
+    (done,) = enlarger().stream([Subject("a", tmp_path / "a.png")])
     assert (done.picture.permute(1, 2, 0).mul(65535).round().int().numpy() == doubled(levels)).all()
     assert done.levels.bits == 16
 
@@ -103,12 +103,21 @@ def test_chance_is_the_picture_s_own_beside_alpha_too(enlarger):
     assert together[1].tobytes() != together[2].tobytes()
 
 
-def test_a_model_that_repaints_answers_eight_bit_rgb_over_the_background(enlarger):
-    translator = enlarger(name="repainter", background="red")
+def test_a_model_that_repaints_answers_in_colours_and_keeps_transparency_and_depth(enlarger):
+    translator = enlarger(name="repainter")
     deep_grey = Image.fromarray(numpy.full((2, 2), 32896, "uint16"))
     answers = translator.translate([Image.new("L", (2, 2), 7), Image.new("LA", (2, 2), (7, 0)), deep_grey])
-    assert [answer.mode for answer in answers] == ["RGB"] * 3
-    assert [answer.getpixel((0, 0)) for answer in answers] == [(7, 7, 7), (255, 0, 0), (128, 128, 128)]
+    assert [answer.mode for answer in answers] == ["RGB", "RGBA", "RGB"]
+    assert [answer.getpixel((0, 0)) for answer in answers] == [(7, 7, 7), (7, 7, 7, 0), (128, 128, 128)]
+    (done,) = translator.stream([Subject("deep", deep_grey)])
+    assert done.levels.bits == 16
+
+
+def test_a_background_that_is_asked_for_takes_the_place_of_transparency(enlarger):
+    translator = enlarger(name="repainter", background="red")
+    answers = translator.translate([Image.new("LA", (2, 2), (7, 0)), Image.new("RGBA", (2, 2), (0, 0, 200, 255))])
+    assert [answer.mode for answer in answers] == ["RGB"] * 2
+    assert [answer.getpixel((0, 0)) for answer in answers] == [(255, 0, 0), (0, 0, 200)]
 
 
 def test_self_ensemble_averages_eight_answers(enlarger):

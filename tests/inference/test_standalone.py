@@ -10,8 +10,11 @@ from PIL import Image
 from i2i import Geometry, I2IError, Onlooker, RecipeError, UsageError, Weights, load, load_recipe
 from i2i.errors import BrokenPicture
 from i2i.inference.choosing import choose_weights
-from i2i.inference.files import StepsWriter, plan, steps_folders, translate_files
+from i2i.inference.files import Files, Pending, StepsWriter, steps_folders
 from i2i.inference.fitting import on_its_way
+from i2i.inference.manifest import Manifest
+from i2i.inference.opening import Subject
+from i2i.inference.places import plan
 from i2i.recipe import Settings
 
 
@@ -120,7 +123,7 @@ def test_an_onlooker_hears_and_sees_each_batch_on_its_way(etcher, recipe):
     pictures = [torch.rand(3, 10, 9), torch.rand(3, 11, 12), torch.rand(3, 20, 9)]
     watching = Watching()
     translator = load(recipe("translate.strokes=2"), catalog=etcher)
-    done = list(translator.stream(pictures, batch=2, onlooker=watching))
+    done = list(translator.stream([Subject(None, picture) for picture in pictures], batch=2, onlooker=watching))
     assert len(done) == 3
     assert [(size, fraction) for size, fraction, _ in watching.heard] == [(2, 0.5), (2, 1), (1, 0.5), (1, 1)]
     assert [scalars["iteration"] for _, _, scalars in watching.heard] == [0, 1, 0, 1]
@@ -133,12 +136,12 @@ def test_who_does_not_look_changes_nothing_and_costs_no_pictures(etcher, recipe,
     translator = load(recipe(), catalog=etcher)
     seen, blind = Watching(), Watching(sees=False)
     picture = torch.rand(3, 12, 12)
-    made = [next(translator.stream([picture], onlooker=onlooker)).picture for onlooker in (None, seen)]
+    made = [next(translator.stream([Subject(None, picture)], onlooker=onlooker)).picture for onlooker in (None, seen)]
     from i2i_etcher import etching
 
     monkeypatch.delattr(etching.Etching, "preview")
     monkeypatch.setattr(etching.Canvas, "picture", lambda canvas: torch.stack([*canvas.sheets]).clamp(0, 1))
-    made.append(next(translator.stream([picture], onlooker=blind)).picture)
+    made.append(next(translator.stream([Subject(None, picture)], onlooker=blind)).picture)
     assert torch.equal(made[0], made[1])
     assert torch.equal(made[0], made[2])
     assert blind.heard
@@ -150,7 +153,7 @@ def test_a_trainer_that_previews_nothing_shows_nothing(etcher, recipe, monkeypat
     from i2i_etcher import etching
 
     monkeypatch.delattr(etching.Etching, "preview")
-    assert list(translator.stream([torch.rand(3, 8, 8)], onlooker=watching))
+    assert list(translator.stream([Subject(None, torch.rand(3, 8, 8))], onlooker=watching))
     assert watching.heard
     assert not watching.seen
 
@@ -180,10 +183,15 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
+def translated(translator, jobs, batch, onlooker):
+    with Manifest.open(jobs.destination, "") as manifest:
+        return list(Files(translator, manifest, batch=batch).translated(Pending(jobs, manifest), onlooker=onlooker))
+
+
 def test_steps_are_written_beside_the_translations(etcher, recipe, photos, tmp_path):
     jobs = plan([photos], tmp_path / "out")
     writer = StepsWriter(steps_folders(jobs), 2, heard := Watching())
-    done = list(translate_files(load(recipe("translate.strokes=5"), catalog=etcher), jobs, 2, onlooker=writer))
+    done = translated(load(recipe("translate.strokes=5"), catalog=etcher), jobs, 2, writer)
     assert [result.broken for result in done] == [None, None]
     assert sorted(path.relative_to(tmp_path / "out").as_posix() for path in tmp_path.glob("out/**/*.png")) == [
         "a-steps/00002.png", "a-steps/00004.png", "a.png",
@@ -201,7 +209,7 @@ def test_a_step_that_cannot_be_written_ends_it_in_one_line(etcher, recipe, photo
     with pytest.raises(
         I2IError, match=r"a-steps/00001\.png: cannot be written \(.*a-steps is not a folder\)"
     ) as failure:
-        list(translate_files(load(recipe(), catalog=etcher), jobs, 1, onlooker=writer))
+        translated(load(recipe(), catalog=etcher), jobs, 1, writer)
     assert not isinstance(failure.value, BrokenPicture)
 
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 from i2i import BrokenPicture, I2IError, RecipeError, UsageError, Weights, load, load_recipe, start
 from i2i.inference.choosing import choose_weights
+from i2i.inference.opening import Subject
 from i2i.plugins import discover
 
 
@@ -78,7 +79,7 @@ def test_a_stream_is_read_as_it_is_needed(run):
     def pictures():
         for index in range(1000):
             taken.append(index)
-            yield torch.rand(3, 16, 16)
+            yield Subject(index, torch.rand(3, 16, 16))
 
     stream = load(run).stream(pictures(), batch=2)
     next(stream)

@@ -1,4 +1,4 @@
-"""What the proofs on drawn digits share: the digits, and a small classifier that reads them."""
+"""What proofs share: the table of figures; of those on drawn digits, the digits and a classifier that reads them."""
 
 import csv
 from pathlib import Path
@@ -102,3 +102,34 @@ def white(tmp_path_factory):
     make_digits(root / "unseen", 2000, seed=50)
     unseen = torch.stack([to_tensor(open_picture(path)) for path in find_pictures(root / "unseen" / "white")])
     return root / "fit" / "white", (unseen.float() / 255).split(1000)
+
+
+@pytest.fixture
+def figure(request):
+    """Say what was measured: it is printed at once, and again in the table at the end."""
+
+    def say(text):
+        print(f"\n{text}")
+        request.node.user_properties.append(("figure", text))
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter):
+    """A table of the proofs with what became of each, how long it took and what it measured."""
+    outcomes = ("passed", "failed", "error", "skipped")
+    reports = [
+        (outcome, report)
+        for outcome in outcomes
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call" or outcome in ("error", "skipped")
+    ]
+    if not reports:
+        return
+    terminalreporter.section("proofs")
+    for outcome, report in sorted(reports, key=lambda found: found[1].nodeid):
+        name = report.nodeid.removeprefix("tests/prove/")
+        terminalreporter.write_line(f"{outcome.upper():8}{report.duration:7.0f} s  {name}")
+        for kind, text in report.user_properties:
+            if kind == "figure":
+                terminalreporter.write_line(f"{'':19}{text}")

@@ -1,0 +1,248 @@
+"""A model at work: pictures whole where they fit into memory, else in tiles, and less at a time after a failure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import isqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from i2i.contracts import Geometry, Options, Request
+from i2i.errors import I2IError
+from i2i.images.whole import Whole
+from i2i.inference.ensemble import in_all_ways
+from i2i.inference.fitting import apply_whole
+from i2i.inference.painting import Painter
+from i2i.inference.tiled import Bands, Cut, Norms
+from i2i.tiling.bands import line_bytes
+from i2i.tiling.footprint import LARGEST, Footprint, measured, side_for
+from i2i.tiling.layout import Layout, smallest_side
+from i2i.tiling.memory import anonymous, free
+from i2i.tiling.regions import in_unit_range
+from i2i.training.runtime import OutOfMemory, Runtime, memory_explained
+
+Answer = Tensor | Bands | I2IError
+"""A picture float (C, H·scale, W·scale) on the CPU, a larger one from the top, or why there is none."""
+RequestOf = Callable[[range], Request]
+"""What is asked for some of a group's pictures."""
+
+SMALL = 2**19
+"""Pixels at once, of the answer, of which nobody asks whether they fit, unless a budget was given."""
+AT_ONCE = {"cpu": 2**16}
+AT_ONCE_ELSEWHERE = 2**22
+"""Pixels of a batch whose size nobody chose."""
+MOST_AT_ONCE = 64
+SHARE_OF_FREE = 0.7
+"""Of the memory that is free when the work begins."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """From when on a picture is translated in tiles, and how."""
+
+    memory: int | None = None
+    """Bytes that the process may hold of its own, or take of the device; None: most of what is free."""
+    side: int | None = None
+    """The largest height and width, in pixels, that the network sees at once; None: as large as memory allows."""
+    norms: Norms = "quick"
+    """Where norms look at the whole picture: `quick`, from a sample of it, or `exact`, from all of it."""
+
+
+WITHIN_MEMORY = Tiles()
+
+
+class Computation:
+    """Answers pictures, those of one padded size together; remembers what did not fit and tells each retreat once."""
+
+    def __init__(
+        self,
+        model: Any,
+        runtime: Runtime,
+        options: Options,
+        tiles: Tiles = WITHIN_MEMORY,
+        self_ensemble: bool = False,
+        tell: Callable[[str], object] = lambda text: None,
+    ) -> None:
+        self.model, self.runtime, self.options, self.tiles, self.tell = model, runtime, options, tiles, tell
+        self.self_ensemble = self_ensemble
+        self.geometry: Geometry = model.geometry
+        self.budget = tiles.memory or self._most_of_what_is_free()
+        self.too_many: int | None = None
+        self.largest_side = LARGEST
+        self.told: set[str] = set()
+        self._footprint: Footprint | None = None
+
+    def batch_for(self, size: tuple[int, int] | None) -> int:
+        """How many pictures of this padded (height, width) to take at once where nobody says it."""
+        if size is None or (self.geometry.tiling == "never" and self.geometry.size is None):
+            return 1
+        pixels = size[0] * size[1] * self.geometry.scale**2
+        return max(1, min(MOST_AT_ONCE, AT_ONCE.get(self.runtime.device.type, AT_ONCE_ELSEWHERE) // pixels))
+
+    def answers(self, pictures: Sequence[Whole], request_of: RequestOf, which: range | None = None) -> Iterator[Answer]:
+        """What the model makes of pictures of one padded size, or of `which` of them, in their order."""
+        which = range(len(pictures)) if which is None else which
+        size = self.geometry.padded(*pictures[which[0]].values.shape[-2:])
+        if self._fits(len(which), size):
+            try:
+                yield from self._at_once([pictures[place] for place in which], request_of(which))
+                return
+            except OutOfMemory as failure:
+                if not self._retreats(len(which), size):
+                    yield failure
+                    return
+        if len(which) > 1:
+            half = len(which) // 2
+            yield from self.answers(pictures, request_of, which[:half])
+            yield from self.answers(pictures, request_of, which[half:])
+        elif self._can_tile:
+            yield self._in_tiles(pictures[which[0]], request_of(which), size)
+        else:
+            yield from self.answers(pictures, request_of, which)
+
+    @property
+    def _can_tile(self) -> bool:
+        return self.geometry.tiling != "never" and self.geometry.size is None
+
+    def _fits(self, count: int, size: tuple[int, int]) -> bool:
+        pixels = count * size[0] * size[1]
+        if self.too_many is not None and pixels >= self.too_many:
+            return False
+        if not self._can_tile:  # nobody knows how much it takes, and there is no other way
+            return True
+        if self.tiles.side is not None:
+            return max(size) <= self.tiles.side
+        if self.tiles.memory is None and pixels * self.geometry.scale**2 <= SMALL:
+            return True
+        return self.footprint.of(*size, count) <= self._left()
+
+    def _retreats(self, count: int, size: tuple[int, int]) -> bool:
+        """After memory ran out: whether there is another way, which is told."""
+        what = f"out of memory with {count} × {size[1]}×{size[0]} pixels at once"
+        if count > 1:
+            self.too_many = count * size[0] * size[1]
+            self._tell_once(f"{what}: fewer from now on")
+        elif self._can_tile and max(size) > smallest_side(self.geometry):
+            self.too_many = size[0] * size[1]
+            self._tell_once(f"{what}: in tiles from now on")
+        elif self.runtime.device.type != "cpu":
+            self._move_to_cpu(what)
+        else:
+            return False
+        return True
+
+    def _move_to_cpu(self, what: str) -> None:
+        self._tell_once(f"{what} on {self.runtime.device.type}: on the CPU from now on, which is slower")
+        self.model = copy.deepcopy(self.model).to("cpu")
+        self.runtime = Runtime.choose("cpu", "fp32")
+        self.budget = self.tiles.memory or self._most_of_what_is_free()
+        self.too_many = self._footprint = None
+
+    def _tell_once(self, text: str) -> None:
+        kind = text.rpartition(":")[2]
+        if kind not in self.told:
+            self.told.add(kind)
+            self.tell(text)
+
+    def _at_once(self, pictures: Sequence[Whole], request: Request) -> list[Tensor]:
+        given = [in_unit_range(picture.values.to(self.runtime.device)) for picture in pictures]
+
+        def model(images: Tensor, mask: Tensor | None, alpha_of: Sequence[int] | None) -> Tensor:
+            if alpha_of is None:
+                return self.ask(images, replace(request, mask=mask))
+            return self.ask(images, _unheard(request, [request.seeds[place] for place in alpha_of]))
+
+        with self._working("lower --batch, or translate smaller pictures"):
+            return [answer.cpu() for answer in apply_whole(model, given, self.geometry)]
+
+    def ask(self, images: Tensor, request: Request) -> Tensor:
+        """(B, C, H', W') → (B, C, H'·scale, W'·scale): what the model answers."""
+        if self.self_ensemble:
+            return in_all_ways(self.model, images, request)
+        answer: Tensor = self.model.translate(images, request)
+        return answer
+
+    @contextmanager
+    def _working(self, advice: str = "give it more --memory, or a smaller picture") -> Iterator[None]:
+        """Gradients may be switched on inside; `inference_mode` could not be undone."""
+        with torch.inference_mode(False), torch.no_grad(), self.runtime.autocast(), memory_explained(advice):
+            yield
+
+    @property
+    def footprint(self) -> Footprint:
+        """How much memory the model takes, measured when it is first asked for."""
+        if self._footprint is None:
+            channels, device = self.geometry.channels, self.runtime.device
+
+            def compute(height: int, width: int) -> object:
+                images = torch.full((1, channels, height, width), 0.5, device=device)
+                mask = torch.ones((1, 1, height, width), device=device) if self.geometry.fills else None
+                return self.ask(images, Request(options=self.options, seeds=(0,), mask=mask))
+
+            with self._working():
+                self._footprint = measured(compute, device, self.geometry)
+        return self._footprint
+
+    def _in_tiles(self, picture: Whole, request: Request, size: tuple[int, int]) -> Answer:
+        try:
+            side = self._side(picture, size)
+            while True:
+                try:
+                    return self._bands(picture, request, Layout.of(size, self.geometry, side))
+                except OutOfMemory:
+                    smaller = side // 2
+                    if smaller < smallest_side(self.geometry):
+                        raise
+                    self._tell_once(f"out of memory with tiles of {side} pixels: smaller ones from now on")
+                    self.largest_side = side = smaller
+        except I2IError as failure:
+            return failure
+
+    def _side(self, picture: Whole, size: tuple[int, int]) -> int:
+        """Of tiles that fit into what memory is left."""
+        most = self.largest_side if self.too_many is None else min(self.largest_side, isqrt(self.too_many) // 2)
+        if self.tiles.side is not None:
+            return min(most, self.tiles.side)
+        line = line_bytes(size[1], self.geometry.scale) * (2 if picture.has_alpha else 1)
+        try:
+            footprint = self.footprint
+        except OutOfMemory:
+            return most
+        return min(most, side_for(footprint, self._left(), self.geometry, line=line))
+
+    def _bands(self, picture: Whole, request: Request, layout: Layout) -> Bands:
+        def ask(images: Tensor, mask: Tensor | None, is_alpha: bool) -> Tensor:
+            of_all = request.seeds * len(images)
+            asked = (
+                _unheard(request, of_all) if is_alpha else replace(_unheard(request, of_all), mask=_on(mask, device))
+            )
+            with self._working("lower --memory, or --tile"):
+                return self.ask(images.to(device), asked).float().cpu()
+
+        device = self.runtime.device
+        cut = Cut(picture.values, layout, self.geometry, ask)
+        made = Painter(self.geometry, layout, self.tiles.norms, request.report)
+        return cut.bands(made)
+
+    def _left(self) -> int:
+        """Bytes for the model's work."""
+        device = self.runtime.device
+        return self.budget - anonymous() if device.type == "cpu" else min(self.budget, free(device))
+
+    def _most_of_what_is_free(self) -> int:
+        device = self.runtime.device
+        return int(free(device) * SHARE_OF_FREE) + (anonymous() if device.type == "cpu" else 0)
+
+
+def _unheard(request: Request, seeds: Sequence[int]) -> Request:
+    """The same of other pictures, of which nobody wants to see or hear."""
+    return Request(options=request.options, seeds=tuple(seeds))
+
+
+def _on(mask: Tensor | None, device: torch.device) -> Tensor | None:
+    return None if mask is None else mask.to(device)

@@ -1,0 +1,105 @@
+"""A translator from a weights file, a run folder or a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from i2i.contracts import API_VERSION, Weights
+from i2i.errors import I2IError, UsageError
+from i2i.images.decode import parsed_colour
+from i2i.images.limits import LIMITS, Limits
+from i2i.images.whole import Colours
+from i2i.inference.computation import WITHIN_MEMORY, Tiles
+from i2i.inference.translator import Translator, laid_over
+from i2i.plugins import Catalog, Entry, discover
+from i2i.recipe import Recipe, model_from_data, validate_options
+from i2i.training.building import load_inference_model, loaded_by, migrated, standalone_model
+from i2i.training.run_folder import weights_at
+from i2i.training.runtime import Runtime
+
+
+def load(
+    source: Path | str | Recipe,
+    options: Mapping[str, Any] | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "fp32",
+    background: str | None = None,
+    colours: Colours = "source",
+    self_ensemble: bool = False,
+    tiles: Tiles = WITHIN_MEMORY,
+    limits: Limits = LIMITS,
+    catalog: Catalog | None = None,
+) -> Translator:
+    """A translator from a weights file, a run folder, or a recipe whose model needs no weights.
+
+    `options` are the model's translate options, such as `{"direction": "target-to-source"}`, laid over those of the
+    recipe. With `background`, a Pillow colour, transparent pictures are laid over it before they are translated; else
+    transparency is carried over. `colours` says what becomes of colour profiles, as in `open_whole`. With
+    `self_ensemble` each picture is translated in its 8 flips and rotations and answered by the mean: eight times the
+    time for a little more fidelity. `tiles` says from when on and how a picture is translated in tiles, `limits` what
+    a file may be. Raises `I2IError` where the file is damaged, its plugin is missing, an option is unknown or the model
+    needs weights.
+    """
+    if background is not None:
+        parsed_colour(background)  # refused now, not at the first transparent picture
+    catalog = catalog or discover()
+    if isinstance(source, Recipe):
+        translate_options = laid_over(source.translate, options)
+        runtime = Runtime.choose(device, precision)
+        model = standalone_model(source)
+        weights = _no_weights(source, model, catalog)
+    else:
+        path = str(source := weights_at(Path(source)))
+        weights = Weights.load(source)
+        weights = migrated(weights, model_entry(weights, catalog, path), path)
+        part = model_from_data(catalog, weights.recipe["model"], path)
+        recorded = weights.recipe.get("translate", {})
+        defaults = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
+        translate_options = laid_over(defaults, options)
+        runtime = Runtime.choose(device, precision)
+        model = load_inference_model(part, weights, path)
+    if self_ensemble and not hasattr(model, "translate"):
+        name = weights.recipe["name"]
+        raise UsageError(f"self-ensemble: {name} makes pictures out of nothing and has none to flip and rotate")
+    return Translator(
+        model.to(runtime.device),
+        weights.header(),
+        runtime,
+        translate_options,
+        background=background,
+        colours=colours,
+        self_ensemble=self_ensemble,
+        tiles=tiles,
+        limits=limits,
+        fingerprint=weights.fingerprint(),
+    )
+
+
+def _no_weights(recipe: Recipe, model: nn.Module, catalog: Catalog) -> Weights:
+    return Weights(
+        recipe=recipe.as_dict(),
+        tensors={},
+        step=0,
+        model_version=recipe.model.entry.value.version,
+        api_version=API_VERSION,
+        versions=recipe.versions(catalog),
+        loaded=loaded_by(model),
+    )
+
+
+def model_entry(weights: Weights, catalog: Catalog, source: str) -> Entry[Any]:
+    """The installed model that a weights file names. Raises `I2IError` that says what made the weights."""
+    try:
+        _, name = weights.recipe["name"], str(weights.recipe["model"]["use"])
+        dict(weights.recipe.get("translate", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise I2IError(f"{source}: its header holds no recipe with a name and a model") from error
+    if name not in catalog.entries["model"]:
+        made_by = ", ".join(f"{distribution} {version}" for distribution, version in weights.versions.items())
+        raise I2IError(f"{source}: {catalog.unknown('model', name)}; the weights were made by {made_by}")
+    return catalog.find("model", name)

@@ -1,0 +1,1 @@
+"""Pictures larger than memory: cut into overlapping tiles, put together again band by band."""

@@ -1,0 +1,115 @@
+"""Exact norms in one pass: all tiles advance from norm to norm together and wait on the disk, not in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor
+
+from i2i.errors import I2IError
+from i2i.tiling.kept import Files, Kept
+from i2i.tiling.layout import Layout, Tile
+from i2i.tiling.looks import Look
+from i2i.tiling.moments import OTHER_WAYS, Moments, inner_moments, together
+from i2i.tiling.norms import Compute, Report, silent
+from i2i.tiling.paused import Paused
+
+
+def spilled(
+    compute: Compute,
+    layout: Layout,
+    folder: Path,
+    context: Callable[[], AbstractContextManager[object]] = nullcontext,
+    report: Report = silent,
+    looks: int | None = None,
+) -> Iterator[Tensor]:
+    """The outputs (C, height · scale, width · scale) of all tiles, in the layout's order.
+
+    Each tile's translation pauses at each call that looks at the whole picture, until all others have come as far and
+    their moments are known; what it holds waits in files below `folder`. So the work is that of one translation and the
+    memory that of one tile. The files have no names and are gone when the process is, however it ends.
+
+    `compute` runs in a thread for each tile, one at a time, inside a `context` of its own; its torch calls are made by
+    the thread that takes the outputs. `looks`, if known, is how often a tile looks at the whole picture, for `report`.
+    Raises `I2IError` where the disk is full or the model computes differently in different tiles.
+    """
+    with ExitStack() as stack:
+        place = stack.enter_context(TemporaryDirectory(prefix=".i2i-norms-", dir=folder, ignore_cleanup_errors=True))
+        files = Files(Path(place))
+        waiting = [Waiting(compute, tile, files, context) for tile in layout]
+        stack.callback(_stopped, waiting)
+        moments: Moments | None = None
+        turn = 0
+        while True:
+            met: list[Moments] = []
+            for number, tile in enumerate(waiting):
+                step = tile.go_on(moments)
+                if isinstance(step, Moments):
+                    met.append(step)
+                if len(met) not in (0, number + 1):
+                    raise I2IError(OTHER_WAYS)
+                if looks is not None:
+                    report(min(1.0, (turn + (number + 1) / len(waiting)) / (looks + 1)))
+                if not isinstance(step, Moments):
+                    yield step
+                del step
+            if not met:
+                return
+            moments = together(met)
+            turn += 1
+
+
+class Waiting:
+    """One tile's translation, which lies in files while it waits."""
+
+    def __init__(
+        self, compute: Compute, tile: Tile, files: Files, context: Callable[[], AbstractContextManager[object]]
+    ) -> None:
+        def translated() -> Tensor:
+            with context():
+                return compute([tile])[0]
+
+        self.kept = Kept()
+        self._tile, self._files = tile, files
+        self._computation = Paused(translated, self.kept.note)
+        self._device: torch.device | None = None
+        """Where its tensors were before they went into files."""
+
+    def go_on(self, moments: Moments | None) -> Moments | Tensor:
+        """What this tile adds to the moments of its next look, or its output. Raises what the translation raises."""
+        if self._device is not None:
+            self.kept.move(self._brought_back)
+        found = self._computation.go_on(moments)
+        if isinstance(found, Tensor):
+            return found
+        added = inner_moments(found.maps[0], self._tile)
+        self._put_away(found)
+        return added
+
+    def _put_away(self, look: Look) -> None:
+        device = look.maps.device
+        self._device = None if device.type == "cpu" else device  # the CPU reads right from the files
+        self.kept.move(self._files)
+
+    def _brought_back(self, storage: torch.UntypedStorage) -> torch.UntypedStorage | None:
+        return None if storage.filename is None else storage.to(device=self._device)
+
+    def stop(self) -> None:
+        """Have it end."""
+        self._computation.stop()
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        self._computation.wait()
+
+
+def _stopped(waiting: list[Waiting]) -> None:
+    """However the work ends, no thread outlives it."""
+    for tile in waiting:
+        tile.stop()
+    for tile in waiting:
+        tile.wait()
