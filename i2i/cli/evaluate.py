@@ -15,7 +15,7 @@ from i2i.cli.figures import counted, show_pairs, show_sets
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.errors import BrokenPicture, UsageError
 from i2i.evaluation.pairing import Pairing, chosen_pictures, paired, rewrite_from
-from i2i.inference.files import make_destination
+from i2i.inference.places import make_destination
 
 if TYPE_CHECKING:
     from i2i.evaluation.paired import Ruler
@@ -286,7 +286,7 @@ def _give_out(file: str | None, data: dict[str, Any]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from i2i.images.encode import complete_or_not_at_all
+    from i2i.images.drafts import complete_or_not_at_all
 
     with complete_or_not_at_all(path) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))  # a file's name need not be text

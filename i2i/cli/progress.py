@@ -101,12 +101,12 @@ class PlainCounter(Counter):
 
     def __init__(self, total: int, word: str, written: Sized, seconds: float) -> None:
         super().__init__(total, word, written)
-        self.seconds, self.told = seconds, time.monotonic()
+        self.seconds, self.spoke = seconds, time.monotonic()
 
     def show(self, done: int, under_way: float, text: str) -> None:
         """A line, if the last one was long ago."""
-        if time.monotonic() - self.told > self.seconds:
-            self.told = time.monotonic()
+        if time.monotonic() - self.spoke > self.seconds:
+            self.spoke = time.monotonic()
             click.echo(f"{self.word} {done} of {self.total}{text and ': '}{text}", err=True)
 
 

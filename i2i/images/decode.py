@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
-from PIL import Image, ImageCms, ImageColor
+from PIL import Image, ImageColor
 
 from i2i.errors import BrokenPicture, I2IError, UsageError
+from i2i.images.colour import to_srgb
 from i2i.images.limits import LIMITS, Examine, Limits
 from i2i.images.reading import check_header as check_header
 from i2i.images.reading import decoding as decoding
@@ -168,26 +167,7 @@ def _to_srgb(colour: Image.Image, profile: bytes | None) -> Image.Image:
     rgb = colour.convert("RGB")  # always a new picture
     if profile:
         for picture in (colour, rgb):  # a grey picture may carry an RGB profile
-            transform = _srgb_transform(profile, picture.mode)
+            transform = to_srgb(profile, picture.mode)
             if transform is not None:
                 return transform.apply(picture)
     return rgb
-
-
-@functools.lru_cache(maxsize=32)
-def _srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From the profile's colours to sRGB; None when it is sRGB already, is broken, or is not meant for `mode`."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if source.profile.xcolor_space.strip() != {"L": "GRAY"}.get(mode, mode):
-            return None
-        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-    if mode == "RGB":  # a probe, since a profile's name proves nothing: sRGB leaves every colour where it is
-        levels = numpy.linspace(0, 255, 9).round().astype(numpy.uint8)
-        probe = numpy.stack(numpy.meshgrid(levels, levels, levels), axis=-1).reshape(27, 27, 3)
-        moved = numpy.asarray(transform.apply(Image.fromarray(probe))).astype(int) - probe
-        if numpy.abs(moved).max() <= 2:
-            return None
-    return transform

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import errno
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from i2i.images.heif import heif_is_readable, is_heif
 from i2i.images.limits import LIMITS, BeyondLimits, Limits, too_many_pixels
 
 _LONGEST = 200  # letters of what a decoder says
+_CUT_OFF = r"truncat|\beof\b|not enough|but only got|end of file"
 _SIGNATURES = (
     (rb"\xff\xd8\xff", "a damaged JPEG header"),
     (rb"\x89PNG", "a damaged PNG header"),
@@ -37,9 +39,10 @@ _SIGNATURES = (
 
 def reason_for(path: Path, problem: Exception, limits: Limits = LIMITS) -> str:
     """A few words for a person: what `problem`, raised while `path` was decoded, says about the file."""
-    beyond = _beyond_limits(problem)
-    if beyond is not None:
-        return str(beyond)
+    if isinstance(problem, SystemError) and isinstance(problem.__cause__, Exception):  # met by a library in C
+        return reason_for(path, problem.__cause__, limits)
+    if isinstance(problem, BeyondLimits):
+        return str(problem)
     if isinstance(problem, UnidentifiedImageError):
         return _unidentified(path)
     if isinstance(problem, Image.DecompressionBombError):
@@ -52,19 +55,9 @@ def reason_for(path: Path, problem: Exception, limits: Limits = LIMITS) -> str:
         return problem.strerror.lower()
     if "MAX_TEXT" in str(problem):
         return "too large: texts or a colour profile in it inflate to more than is read of them"
-    cut_off = isinstance(problem, EOFError) or re.search(r"truncat|\beof\b|not enough|but only got|end of file", str(problem), re.I)
-    if cut_off or _is_short_webp(path):
+    if isinstance(problem, EOFError) or re.search(_CUT_OFF, str(problem), re.I) or _is_short(path):
         return "truncated"
     return f"damaged ({_in_one_line(str(problem)) or type(problem).__name__})"
-
-
-def _beyond_limits(problem: BaseException | None) -> BeyondLimits | None:
-    """What the limits said, also where a decoder met it and raised something of its own."""
-    while problem is not None:
-        if isinstance(problem, BeyondLimits):
-            return problem
-        problem = problem.__cause__ or problem.__context__
-    return None
 
 
 def _too_many_pixels(problem: Exception, limits: Limits) -> str:
@@ -76,19 +69,31 @@ def _too_many_pixels(problem: Exception, limits: Limits) -> str:
     return f"too large: more than {limit:,} pixels (PIL.Image.MAX_IMAGE_PIXELS sets the limit)"
 
 
-def _is_short_webp(path: Path) -> bool:
-    """Whether a WebP file ends before the length in its header; Pillow only says "could not create decoder object"."""
+def _is_short(path: Path) -> bool:
+    """Whether a file of blocks ends before the last of them does, of which Pillow says no more than that it failed."""
     start = _start(path)
-    if not re.match(rb"RIFF....WEBP", start, re.S):
+    webp, boxes = (re.match(sign, start, re.S) for sign in (rb"RIFF....WEBP", rb"....(ftyp|jP  )"))
+    if not webp and not boxes:
         return False
-    return path.stat().st_size < 8 + int.from_bytes(start[4:8], "little")
+    with path.open("rb") as stream:
+        length, place = stream.seek(0, os.SEEK_END), 0
+        if webp:
+            return length < 8 + int.from_bytes(start[4:8], "little")
+        while place + 8 <= length:
+            stream.seek(place)
+            size = int.from_bytes(stream.read(4), "big")
+            size = int.from_bytes(stream.read(12)[4:], "big") if size == 1 else size
+            if size < 8:  # the last one, up to the end of the file, or damage
+                return False
+            place += size
+        return place != length
 
 
 def _start(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
             return stream.read(512)
-    except OSError:  # gone meanwhile, or a picture in memory
+    except Exception:  # gone meanwhile, in an object store perhaps, or a picture in memory
         return b"\0?"
 
 
@@ -99,6 +104,8 @@ def _unidentified(path: Path) -> str:
     found = next((name for sign, name in _SIGNATURES if re.match(sign, start, re.S | re.I)), None)
     if is_heif(start) and not heif_is_readable():
         found = "HEIC; `pip install 'i2i[heic]'` lets it be read"
+    elif found is not None and _is_short(path):
+        return "truncated"
     if found is None:
         found = "text" if _is_text(start) else "unknown data"
     return f"not a picture that Pillow can read (found {found})"

@@ -48,7 +48,7 @@ class Limits:
         """Raises `BeyondLimits` for a file of more bytes than these."""
         if count > self.file_bytes:
             raise BeyondLimits(
-                f"too large: a file of {amount(count)}; files of up to {amount(self.file_bytes)} are read"
+                f"too large: {amount(count)}; files of up to {amount(self.file_bytes)} are read"
             )
 
 
@@ -113,7 +113,8 @@ def allow_metadata(count: int) -> None:
 
 def too_many_pixels(count: int, most: int, sides: str = "") -> str:
     """Why a picture of so many pixels is refused."""
-    return f"too large: {sides}{count / 1e6:,.1f} megapixels; pictures of up to {most / 1e6:,g} are read"
+    found = f"{count / 1e6:,.0f}" if count >= 1e9 else f"{count / 1e6:.4g}"
+    return f"too large: {sides}{found} megapixels; pictures of up to {most / 1e6:,g} are read"
 
 
 def amount(count: int) -> str:

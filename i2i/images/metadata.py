@@ -182,7 +182,7 @@ def _sane(dpi: Any) -> tuple[float, float] | None:
         across, down = (float(number) for number in dpi)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if 1 <= across < 65535 and 1 <= down < 65535 else None
+    return (across, down) if 1 < across < 65535 and 1 < down < 65535 else None  # Pillow says 1 where none is told
 
 
 def _mended_xmp(xmp: bytes) -> bytes:

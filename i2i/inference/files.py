@@ -209,7 +209,9 @@ def _is_made_while_written(translated: Translated[Todo]) -> bool:
 
 def _weight(translated: Translated[Todo] | Done) -> int:
     """Bytes that wait to be encoded."""
-    if isinstance(translated, Done) or translated.picture is None:
+    from torch import Tensor
+
+    if isinstance(translated, Done) or not isinstance(translated.picture, Tensor):
         return 0
     return translated.picture.numel() * translated.picture.element_size()
 
@@ -273,8 +275,7 @@ def write_numbered(
     from i2i.inference.pipeline import overlapped
 
     def write(made: Translated[int]) -> Image.Image:
-        assert made.picture is not None  # only what is read from a file can be broken
-        image = to_image(made.picture)
+        image = made.whole.image()
         write_picture(image, destination / _numbered_name(made.item, total))
         written(made.item)
         return image

@@ -85,7 +85,7 @@ def apply_whole(model: Ask, pictures: list[Tensor], geometry: Geometry) -> list[
     answers = apply(lambda images: model(images, mask, None), shown, geometry)
     alphas: dict[int, Tensor] = {}
     if seen_through := [place for place, part in enumerate(parts) if part.alpha_is_asked(geometry)]:
-        given = [_in_three(part.alpha) for part in parts if part.alpha is not None and part.alpha_is_asked(geometry)]
+        given = [parts[place].alpha_shown() for place in seen_through]
         made = apply(lambda images: model(images, None, seen_through), given, geometry)
         alphas = dict(zip(seen_through, made, strict=True))
     return [
@@ -118,6 +118,10 @@ class Parts:
         if self.alpha is None or geometry.fills:
             return _in_three(self.colour)
         return _in_three(filled(self.colour, self.alpha))
+
+    def alpha_shown(self) -> Tensor:
+        """(3, H, W): alpha as a grey picture."""
+        return _in_three(torch.ones_like(self.colour[:1]) if self.alpha is None else self.alpha)
 
     def alpha_is_asked(self, geometry: Geometry) -> bool:
         """Whether alpha goes through the model, as a grey picture; where all is opaque there is nothing to ask."""

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from i2i.errors import I2IError
 from i2i.inference.journal import JOURNALS, MANIFEST
-from i2i.inference.records import Record, record_of
+from i2i.inference.records import Record, record_of, target_of
 
 PLACE_BITS = 44
 
@@ -106,8 +106,8 @@ class Ledger:
         with self._lock:
             place = 0
             while place < lines.read_to and (line := lines.at(place)):
-                record = record_of(line)
-                if record is not None and self._newest.get(record.target) == lines.number << PLACE_BITS | place:
+                target = target_of(line)
+                if target is not None and self._newest.get(target) == lines.number << PLACE_BITS | place:
                     yield line if line.endswith(b"\n") else line + b"\n"
                 place += len(line)
 
@@ -142,31 +142,31 @@ class Ledger:
 
     def _read(self, lines: Lines, torn_only_if_damaged: bool = False) -> None:
         for place, line in lines.new():
-            record = record_of(line)
-            if not line.endswith(b"\n") and (record is None or not torn_only_if_damaged):
+            target = target_of(line)
+            if not line.endswith(b"\n") and (target is None or not torn_only_if_damaged):
                 return
             lines.count += 1
-            if record is not None:
-                self._take(record, lines.number << PLACE_BITS | place, line)
+            if target is not None:
+                self._take(target, lines.number << PLACE_BITS | place, line)
             elif line.strip():
                 lines.damaged.append(lines.count)
 
-    def _take(self, record: Record, place: int, line: bytes) -> None:
+    def _take(self, target: str, place: int, line: bytes) -> None:
         """Keep it, unless another file has a later one."""
-        known = self._newest.get(record.target)
-        if known is not None and known >> PLACE_BITS != place >> PLACE_BITS:
-            other = record_of(known_line := self._line(known))
-            if other is not None and self._rank(other, known, known_line) > self._rank(record, place, line):
-                return
-        self._newest[record.target] = place
+        known = self._newest.get(target, place)
+        in_another_file = known >> PLACE_BITS != place >> PLACE_BITS
+        if not in_another_file or self._rank(known, self._line(known)) <= self._rank(place, line):
+            self._newest[target] = place
 
-    def _rank(self, record: Record, place: int, line: bytes) -> tuple[int, str, bytes, bool, str]:
+    def _rank(self, place: int, line: bytes) -> tuple[int, str, bytes, bool, str]:
         """What is higher is later. All processes agree, so that of two lines never both are left to the other to merge.
 
         Two runs may write the same line at the same moment; a merged line counts before its journal's.
         """
         name = self._files[place >> PLACE_BITS].path.name
-        return record.order, record.time, line, name == MANIFEST, name
+        record = record_of(line)
+        order, time = (0, "") if record is None else (record.order, record.time)  # damaged since it was read
+        return order, time, line, name == MANIFEST, name
 
     def _line(self, place: int) -> bytes:
         return self._files[place >> PLACE_BITS].at(place & (1 << PLACE_BITS) - 1)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -18,6 +19,14 @@ from pydantic_core import from_json
 from i2i.inference.contents import Contents
 
 Status = Literal["done", "failed"]
+
+
+FILES = ("source_file", "mask_file", "target_file", "before")
+WORDS: Mapping[str, tuple[tuple[type, ...], Any]] = MappingProxyType(
+    {"reason": ((str,), ""), "seconds": ((float, int), 0.0), "time": ((str,), ""), "order": ((int,), 1)}
+)
+"""Of a line, with the kinds that they are of, and what they are where they are missing; as in `Record`."""
+KNOWN = frozenset({"target", "status", "settings", "source", *WORDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +74,38 @@ class Record:
 
 def record_of(line: bytes) -> Record | None:
     """What a line says; None where it is damaged. Words that a newer version may have added are passed over."""
-    try:
-        fields = _json(line)
-        record = Record(
-            fields["target"],
-            fields["status"],
-            fields["settings"],
-            fields["source"],
-            _contents(fields.get("source_file")),
-            _contents(fields.get("mask_file")),
-            _contents(fields.get("target_file")),
-            _contents(fields.get("before")),
-            fields.get("reason", ""),
-            fields.get("seconds", 0.0),
-            fields.get("time", ""),
-            fields.get("order", 1),
-        )
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    told = _told(line)
+    if told is None:
         return None
-    return record if _is_sound(record) else None
+    words = {name: value for name, value in told.items() if name in KNOWN}
+    return Record(**words | {name: _contents(told.get(name)) for name in FILES})
+
+
+def target_of(line: bytes) -> str | None:
+    """The target that a line is about; None where it is damaged."""
+    told = _told(line)
+    return None if told is None else told["target"]
+
+
+def _told(line: bytes) -> dict[str, Any] | None:
+    """A line's words, where all of them are of their kind."""
+    try:
+        told = _json(line)
+    except (ValueError, RecursionError):
+        return None
+    if type(told) is not dict or not told.get("target"):
+        return None
+    for name in ("target", "settings", "source"):
+        if type(told.get(name)) is not str:
+            return None
+    for name, (kinds, default) in WORDS.items():
+        if type(told.get(name, default)) not in kinds:
+            return None
+    for name in FILES:
+        if not _is_sound(told.get(name)):
+            return None
+    done = told.get("status") == "done" and told.get("target_file") is not None
+    return told if done or told.get("status") == "failed" else None
 
 
 def _json(line: bytes) -> Any:
@@ -100,20 +122,16 @@ def _fields(contents: Contents | None) -> dict[str, Any] | None:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _contents(fields: Any) -> Contents | None:
-    if fields is None:
-        return None
-    contents = Contents(fields["bytes"], fields.get("modified"), fields.get("sha256"))
-    if type(contents.bytes) is not int or not isinstance(contents.sha256, str | None):
-        raise TypeError
-    return contents
+def _is_sound(told: Any) -> bool:
+    """Whether it tells of a file, or of none."""
+    if type(told) is not dict:
+        return told is None
+    kinds = type(told.get("bytes")), type(told.get("modified")), type(told.get("sha256"))
+    return kinds[0] is int and kinds[1] in (int, str, type(None)) and kinds[2] in (str, type(None))
 
 
-def _is_sound(record: Record) -> bool:
-    words = (record.target, record.settings, record.source, record.reason, record.time)
-    if not all(type(word) is str for word in words) or type(record.order) is not int or not record.target:
-        return False
-    return record.status == "failed" or (record.status == "done" and record.target_file is not None)
+def _contents(told: dict[str, Any] | None) -> Contents | None:
+    return None if told is None else Contents(told["bytes"], told.get("modified"), told.get("sha256"))
 
 
 def now() -> str:

@@ -16,10 +16,10 @@ from i2i.contracts import Geometry
 from i2i.inference.fitting import Parts, shown
 from i2i.tiling.bands import assembled
 from i2i.tiling.layout import Box, Layout, Tile
+from i2i.tiling.norms import Compute
 from i2i.tiling.regions import in_unit_range, region
 
 Norms = Literal["quick", "exact"]
-Compute = Callable[[Sequence[Tile]], Tensor]
 ROWS = 64
 """Of an answer that are joined at a time, in input pixels."""
 
@@ -40,6 +40,20 @@ class Bands:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What is asked of a model for one picture."""
+
+    compute: Compute
+    """Its answer to some tiles."""
+    thumbnail: Callable[[int], Tensor]
+    """Its answer to the whole picture, made smaller, to no more than so many pixels."""
+
+
+Made = Callable[[Work], AbstractContextManager[Iterable[Tensor]]]
+"""The outputs of all tiles, in the layout's order."""
+
+
+@dataclass(frozen=True)
 class Cut:
     """A picture and how it is cut."""
 
@@ -52,8 +66,8 @@ class Cut:
     feather: int = 0
     """Input pixels over which neighbours blend where they overlap."""
 
-    def bands(self, made: Callable[[Compute], AbstractContextManager[Iterable[Tensor]]]) -> Bands:
-        """The answer. `made` makes of a way to compute tiles their outputs, in the layout's order."""
+    def bands(self, made: Made) -> Bands:
+        """The answer, of the outputs that are `made`."""
         parts = Parts.of(self.values[:, :1, :1])
         has_alpha, is_grey = parts.alpha is not None, len(parts.colour) == 1
         keeps_grey = is_grey and (self.geometry.restores or self.geometry.fills)
@@ -62,9 +76,11 @@ class Cut:
         rows = self._joined(made)
         return Bands((height, width), channels, chain([next(rows)], rows))  # the first band shows that memory does
 
-    def _joined(self, made: Callable[[Compute], AbstractContextManager[Iterable[Tensor]]]) -> Iterator[Tensor]:
+    def _joined(self, made: Made) -> Iterator[Tensor]:
         asks_alpha = self.geometry.restores and Parts.of(self.values).alpha is not None and self._is_seen_through()
-        with made(self.colours) as colours, made(self.alpha) if asks_alpha else nullcontext(None) as alphas:
+        of_alpha = Work(self.alpha, lambda pixels: self._asked(self._small(pixels), as_alpha=True))
+        of_colours = Work(self.colours, lambda pixels: self._asked(self._small(pixels)))
+        with made(of_colours) as colours, made(of_alpha) if asks_alpha else nullcontext(None) as alphas:
             answers = self._answered(colours)
             answers_of_alpha = self._answered(alphas) if alphas is not None else None
             top = 0
@@ -78,15 +94,27 @@ class Cut:
 
     def colours(self, tiles: Sequence[Tile]) -> Tensor:
         """The model's answer to what these tiles show."""
-        parts = [self._parts(tile.outer) for tile in tiles]
-        images = torch.stack([self.geometry.channelled(part.shown(self.geometry)) for part in parts])
-        mask = torch.stack([part.holes for part in parts]) if self.geometry.fills else None
-        return self.ask(images, mask, False)
+        return self._asked([self._parts(tile.outer) for tile in tiles])
 
     def alpha(self, tiles: Sequence[Tile]) -> Tensor:
         """The model's answer to the transparency of these tiles."""
-        alphas = [region(self.values[-1:], tile.outer, self.geometry).expand(3, -1, -1) for tile in tiles]
-        return self.ask(self.geometry.channelled(torch.stack(alphas)), None, True)
+        return self._asked([self._parts(tile.outer) for tile in tiles], as_alpha=True)
+
+    def _asked(self, parts: Sequence[Parts], as_alpha: bool = False) -> Tensor:
+        shown = [part.alpha_shown() if as_alpha else part.shown(self.geometry) for part in parts]
+        mask = torch.stack([part.holes for part in parts]) if self.geometry.fills else None
+        return self.ask(self.geometry.channelled(torch.stack(shown)), mask, as_alpha)
+
+    def _small(self, pixels: int) -> list[Parts]:
+        """All of the picture, in a size that the model takes."""
+        height, width = self.values.shape[-2:]
+        shrink = min(1.0, (pixels / (height * width)) ** 0.5)
+        unit = self.geometry.multiple_of
+        sides = [
+            max(unit, int(side * shrink) // unit * unit, self.geometry.padded(1, 1)[0]) for side in (height, width)
+        ]
+        small = F.interpolate(self.values[None], sides, mode="bilinear", antialias=True)[0]
+        return [Parts.of(in_unit_range(small))]
 
     def _parts(self, box: Box) -> Parts:
         whole = Parts.of(self.values)

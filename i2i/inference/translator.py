@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,7 +166,7 @@ class Translator:
         batch: int | None = 1,
         seed: int = 0,
         onlooker: Onlooker | None = None,
-    ) -> Iterator[Translated[Item]]:
+    ) -> Generator[Translated[Item]]:
         """Translate pictures as they come; answers are grouped by size, so not always in order. Memory is bounded.
 
         `batch` pictures of one size are translated at a time, or as many as seem good; `onlooker` learns how they come

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts import Geometry
 from i2i.plugins import resolve
 from i2i.testing.answering import SEEDS, Model
-from i2i.testing.checks import Check, Skipped, listed, one_line, require
+from i2i.testing.checks import Check, listed, one_line, require
 from i2i.testing.nearness import require_close, require_pictures
 from i2i.testing.saving import weights_keep_all
+from i2i.testing.tiles import tiles_are_exact
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,30 +117,6 @@ def seeds_decide(model: Model) -> None:
         require_close(once, again, f"{what}: asked twice with the same seeds, it answers differently")
 
 
-def tiles_are_exact(model: Model) -> None:
-    """One tile inside and one at the upper left corner, each seen with the declared margin around it."""
-    model.require_translates()
-    geometry = model.geometry
-    if geometry.tiling != "margin":
-        raise Skipped(f"its tiling is '{geometry.tiling}'")
-    scale, multiple = geometry.scale, geometry.multiple_of
-    margin, tile = (-(-side // multiple) * multiple for side in (geometry.margin, max(16, geometry.min_size)))
-    side = 2 * margin + 3 * tile
-    images, by, fine = _precisely(model, model.images(side, side, count=1))
-    mask = model.mask(images)
-    whole = model.translate(images.clone(), SEEDS[:1], by, mask)
-    for first in (0, margin + tile):
-        start, end = max(0, first - margin), first + tile + margin
-        part, part_mask = (_cut(picture, start, end) for picture in (images, mask))
-        answer = model.translate(part.clone(), SEEDS[:1], by, part_mask)
-        inside = _cut(answer, (first - start) * scale, (first - start + tile) * scale)
-        expected = _cut(whole, first * scale, (first + tile) * scale)
-        what = (
-            f"a tile with {margin} pixels around it is not what it is in the whole: is margin={geometry.margin} enough?"
-        )
-        require_close(inside, expected, what, *fine)
-
-
 def latents_are_of_seeds(model: Model) -> None:
     """A latent does not know its neighbours."""
     model.require_samples()
@@ -174,17 +150,3 @@ CHECKS = (
     Check("what a weights file keeps answers as before", weights_keep_all),
     Check("tiles cut with its margin equal the whole", tiles_are_exact),
 )
-
-
-def _cut(picture: Any, start: int, end: int) -> Any:
-    return None if picture is None else picture[..., start:end, start:end]
-
-
-def _precisely(model: Model, images: Tensor) -> tuple[Tensor, Any, tuple[float, float]]:
-    """Images and model in float64 and what may differ (in all, by the range); in float32 where it cannot."""
-    try:
-        double = copy.deepcopy(model.translator.model).double()
-        model.translate(images.double()[..., : model.size[0], : model.size[1]], SEEDS[:1], double)
-    except Exception:  # it may be uncopyable, or insist on float32
-        return images, model.translator.model, (1e-5, 1e-3)
-    return images.double(), double, (2e-7, 1e-5)

@@ -45,6 +45,11 @@ class Kept:
         found = (reference() for reference in list(self._made.values()))
         return (tensor for tensor in found if tensor is not None)
 
+    def bytes(self) -> int:
+        """Of all of them, but for those that are too small to move."""
+        sizes = {_memory(tensor): tensor.untyped_storage().nbytes() for tensor in self}
+        return sum(size for size in sizes.values() if size >= SMALL)
+
     def move(self, place: Callable[[UntypedStorage], UntypedStorage | None]) -> None:
         """Have them lie in the storages that `place` gives for theirs; None leaves one where it is.
 
@@ -86,7 +91,7 @@ class Files:
             numbers = torch.empty(0, dtype=torch.uint8).set_(storage.cpu())
             with path.open("wb") as file:  # not through the mapping: there a full disk ends the process
                 file.write(numbers.numpy().data)
-            mapped = UntypedStorage.from_file(str(path), True, size)
+            mapped: UntypedStorage = UntypedStorage.from_file(str(path), True, size)  # type: ignore[assignment]
         except OSError as error:
             raise _explained(error, self._folder) from error
         finally:
@@ -96,9 +101,7 @@ class Files:
 
 
 def _tensors(found: Any) -> Iterator[Tensor]:
-    return (
-        leaf for leaf in tree_iter(found) if isinstance(leaf, Tensor) and leaf.layout is torch.strided
-    )
+    return (leaf for leaf in tree_iter(found) if isinstance(leaf, Tensor) and leaf.layout is torch.strided)
 
 
 def _is_plain(tensor: Tensor) -> bool:

@@ -96,7 +96,7 @@ class Waiting:
         self.kept.move(self._files)
 
     def _brought_back(self, storage: torch.UntypedStorage) -> torch.UntypedStorage | None:
-        return None if storage.filename is None else storage.to(device=self._device)
+        return None if storage.filename is None or self._device is None else storage.to(device=self._device)
 
     def stop(self) -> None:
         """Have it end."""

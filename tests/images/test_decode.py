@@ -311,8 +311,8 @@ def reason(read: Callable[[Path], object], path: Path) -> str:
         (b'<?xml version="1.0"?>\n<svg>', "not a picture that Pillow can read (found SVG)"),
         (b"%PDF-1.7", "not a picture that Pillow can read (found PDF)"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture that Pillow can read (found text)"),
-        (b"\0\0\0\x18ftypavif", "not a picture that Pillow can read (found a damaged AVIF header)"),
-        (b"\0\0\0\x18ftypmp42", "not a picture that Pillow can read (found a video)"),
+        (b"\0\0\0\x0cftypavif", "not a picture that Pillow can read (found a damaged AVIF header)"),
+        (b"\0\0\0\x0cftypmp42", "not a picture that Pillow can read (found a video)"),
         (b"\xff\x4f\xff\x51", "not a picture that Pillow can read (found a damaged JPEG 2000 header)"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
@@ -332,7 +332,7 @@ def test_what_is_no_picture_says_what_it_is(
     assert reason(read, tmp_path / "a.jpg") == expected
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000"])
 def test_half_a_file_is_truncated(tmp_path: Path, file_format: str) -> None:
     encoded = io.BytesIO()
     noise = numpy.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")

@@ -16,6 +16,7 @@ from i2i.testing.contract import subjects
 from i2i.testing.target import find
 
 FAULTY = Path(__file__).parents[1] / "plugins" / "faulty"
+TILES = "model sound: tiles cut with its margin equal the whole"
 NO_TORCH = "importing it and asking its hooks imports no torch"
 RANKS = "two ranks, each with half of the batch, learn the same"
 RESUMED = "two steps and two after resuming equal four, bit for bit"
@@ -154,11 +155,16 @@ FAULTS = {
             "translate with translate.way=back: what was saved and loaded answers differently; what is not saved?",
         )
     ],
-    "a_margin_too_small": [
-        (
-            "model sound: tiles cut with its margin equal the whole",
-            "a tile with 0 pixels around it is not what it is in the whole: is margin=0 enough?",
-        )
+    "a_margin_too_small": [(TILES, "margin=0 is too small; margin=32 is enough")],
+    "a_margin_too_small_for_norms": [(TILES, "margin=0 is too small; margin=32 is enough")],
+    "a_norm_of_the_whole_picture": [
+        (TILES, "whatever its margin: nothing of it may look at the whole picture, no noise be as large")
+    ],
+    "a_norm_nobody_sees": [
+        (TILES, "whatever its margin: only its norms, means and variances may look at the whole picture")
+    ],
+    "noise_of_each_tile": [
+        (TILES, "whatever its margin: nothing of it may look at the whole picture, no noise be as large")
     ],
     "samples_without_a_size": [
         (
@@ -371,6 +377,7 @@ UNUSUAL = {
         "model sound: the parts that a weights file holds are there": "recipe 'sound' waits for its user: "
         "UsageError: model.style: not given",
     },
+    "a_norm_that_is_declared": {},
     "a_teacher_of_buffers": {},
     "a_turn_that_comes_late": {LATE: "in 8 steps there was no turn of lens"},
 }

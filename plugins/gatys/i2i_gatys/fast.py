@@ -28,11 +28,11 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 class FastStyle(nn.Module):
     """`network` paints; what taught it is the trainer's."""
 
-    geometry = Geometry(multiple_of=STRIDE, min_size=SMALLEST, tiling="statistics")
-
     def __init__(self, options: FastOptions) -> None:
         super().__init__()
         self.network = Network(options)
+        margin = 4 + 1 + 2 + 8 * options.blocks + 4 + 2 + 4  # what each layer sees beyond its pixel, in input pixels
+        self.geometry = Geometry(multiple_of=STRIDE, min_size=SMALLEST, margin=margin, tiling="statistics")
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """(B, 3, H, W) in [0, 1] → the same, painted."""

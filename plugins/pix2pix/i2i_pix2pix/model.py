@@ -31,7 +31,8 @@ class Pix2Pix(nn.Module):
             margin=network.margin,
             restores=options.restores,
             fills=options.answers == "holes",
-            tiling="statistics" if isinstance(network, ResNetGenerator) else "never",
+            # noise is drawn for a whole picture: tiles would each begin it anew
+            tiling="statistics" if isinstance(network, ResNetGenerator) and not options.dropout else "never",
         )
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
