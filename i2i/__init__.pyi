@@ -34,9 +34,9 @@ from .images.decode import to_tensor as to_tensor
 from .images.encode import write_picture as write_picture
 from .images.folders import find_pictures as find_pictures
 from .images.sheet import contact_sheet as contact_sheet
+from .inference.loading import load as load
 from .inference.onlooker import Onlooker as Onlooker
 from .inference.translator import Translator as Translator
-from .inference.loading import load as load
 from .losses import AdversarialOptions as AdversarialOptions
 from .losses.game import AdversarialGame as AdversarialGame
 from .networks.discriminators import PatchDiscriminator as PatchDiscriminator

@@ -129,7 +129,8 @@ def foretell(order: Order) -> None:
     """Say what would be done."""
     pending = order.pending()
     count = 0
-    for count, todo in enumerate(pending, 1):  # noqa: B007 -- told below
+    for todo in pending:
+        count += not todo.refusal
         refusal = f"  (not: {todo.refusal})" if todo.refusal else ""
         click.echo(f"{todo.job.source} → {todo.job.target}{refusal}")
     before = f"; {pending.done_before} are done" if pending.done_before else ""

@@ -71,8 +71,9 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "levels as they are. The profile is written with the first and the last.")  # fmt: skip
 @click.option("--frames", "frames_asked", type=click.Choice(["all", "first"]), default="all", show_default=True,
               help="Of animations and files of several pages.")  # fmt: skip
-@click.option("--memory", metavar="SIZE", help="What the model may take, such as 3GB: larger pictures are translated "
-              "in tiles. Without it most of what is free.")  # fmt: skip
+@click.option("--memory", metavar="SIZE", help="What may be taken in all, such as 3GB: of main memory by the "
+              "process, of a GPU's by the model. Larger pictures are translated in tiles. Without it: most of what is "
+              "free.")  # fmt: skip
 @click.option("--tile", "side", type=click.IntRange(1), metavar="PIXELS", help="Translate pictures larger than this in "
               "tiles of at most this side, whatever memory there is.")  # fmt: skip
 @click.option("--tile-norms", "norms", type=click.Choice(["quick", "exact"]), default="quick", show_default=True,

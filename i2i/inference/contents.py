@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from i2i.images.entries import Entry
+
 REMEMBERED = 64
 """Hashes: one mask may be for a million pictures."""
 
@@ -42,8 +44,11 @@ def contents_of(path: Path) -> Contents | None:
 
 
 def _contents_elsewhere(path: Any) -> Contents | None:
-    """Through fsspec, which knows for each store what tells versions of a file apart."""
+    """What an archive's list says of an entry; of another place, what its store takes for a version, through fsspec."""
     try:
+        if isinstance(path, Entry):
+            entry = path.stat()
+            return Contents(entry.st_size, entry.st_mtime_ns or None)
         found = path.fs.info(path.path)
         return Contents(int(found.get("size") or 0), path.fs.ukey(path.path))
     except OSError:

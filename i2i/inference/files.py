@@ -85,7 +85,7 @@ class Pending:
         for job in self.jobs:
             if not self.is_mine(job.name) or self.wait_for(job):
                 continue
-            if job.target.parent != folder:
+            if self.manifest.write and job.target.parent != folder:
                 sweep(folder := job.target.parent)  # what was being written when a run was killed
             began = time.monotonic()
             finding = self.manifest.examine(job)

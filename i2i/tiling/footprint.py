@@ -76,7 +76,7 @@ def side_for(
             return side
     raise I2IError(
         f"memory: tiles of {least}×{least} pixels, the smallest that are of use, take {spelled(taken(least))} and "
-        f"{spelled(taken(least) - available)} of that are missing; raise --memory, or take a smaller model"
+        f"the budget is {spelled(taken(least) - available)} short of it; raise --memory, or take a smaller model"
     )
 
 

@@ -1,4 +1,4 @@
-"""Feeds the reader hostile files: `mutate` so many of one format, or `fuzz` for so long, led by coverage.
+"""Feeds the reader hostile files: `mutate` so many of one format, `fuzz` for so long, led by coverage, `read` one file.
 
 Run by test_hostile_pictures.py in a process of its own, so that the crash of a C library is seen and counted. Lines of
 JSON on standard output: `{"began": 7}` before file 7 is read, and afterwards what became of it.
@@ -13,7 +13,6 @@ import random
 import resource
 import struct
 import sys
-import tempfile
 import time
 import warnings
 import zlib
@@ -190,7 +189,6 @@ def tell(**what):
 
 def mutate(file_format, count, seed, first, folder):
     """Reads files `first` to `count` of a sequence that the seed alone decides."""
-    warnings.simplefilter("ignore")
     files, chance, path = seeds(file_format), random.Random(seed), folder / f"hostile.{file_format.lower()}"
     for content in files:
         path.write_bytes(content)
@@ -206,13 +204,43 @@ def mutate(file_format, count, seed, first, folder):
             reason, escaped = read(path), None
         except BaseException as problem:
             reason, escaped = None, f"{type(problem).__name__}: {problem}"
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        tell(ended=number, seconds=time.monotonic() - start, reason=reason, escaped=escaped, peak=peak)
+        tell(ended=number, seconds=time.monotonic() - start, reason=reason, escaped=escaped, peak=peak())
+
+
+def read_one(path):
+    """What a single file costs, beyond what is there before it is read."""
+    from i2i.errors import BrokenPicture
+    from i2i.images.decode import open_picture
+    from i2i.images.limits import LIMITS, allow_pixels
+
+    allow_pixels(LIMITS.pixels)
+    before, start, reason = peak(), time.monotonic(), None
+    try:
+        open_picture(path)
+    except BrokenPicture as broken:
+        reason = broken.reason
+    tell(seconds=time.monotonic() - start, reason=reason, before=before, peak=peak())
+
+
+def weigh(path):
+    """What decoding a file really holds, and what its header lets expect."""
+    from i2i.images.limits import LIMITS, allow_pixels
+    from i2i.images.whole import open_whole
+
+    allow_pixels(LIMITS.pixels)
+    open_whole(noise("RGB"))  # all that is imported for it
+    before, headers = peak(), []
+    open_whole(path, examine=headers.append)
+    tell(held=peak() - before, expected=headers[0].decoded_bytes)
+
+
+def peak():
+    """The most memory that this process has held so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def fuzz(seconds, seed, folder):
     """Until the time is up: with atheris where it is installed, else with a tracer of our own."""
-    warnings.simplefilter("ignore")
     corpus = folder / "corpus"
     corpus.mkdir()
     for file_format in (*FORMATS, "JPEG2000"):
@@ -283,20 +311,21 @@ def trace_and_mutate(seconds, seed, path, files):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("task", choices=("mutate", "fuzz"))
+    parser.add_argument("task", choices=("mutate", "fuzz", "read", "weigh"))
+    parser.add_argument("path", type=Path, help="the file to read, or a folder to work in")
     parser.add_argument("--format", default="PNG")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=600)
-    parser.add_argument("--folder", type=Path, default=None)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = asked.folder or Path(scratch)
-        if asked.task == "mutate":
-            mutate(asked.format, asked.count, asked.seed, asked.first, folder)
-        else:
-            fuzz(asked.seconds, asked.seed, folder)
+    warnings.simplefilter("ignore")
+    if asked.task == "mutate":
+        mutate(asked.format, asked.count, asked.seed, asked.first, asked.path)
+    elif asked.task == "fuzz":
+        fuzz(asked.seconds, asked.seed, asked.path)
+    else:
+        (read_one if asked.task == "read" else weigh)(asked.path)
 
 
 if __name__ == "__main__":
