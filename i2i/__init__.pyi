@@ -33,9 +33,12 @@ from .images.decode import to_image as to_image
 from .images.decode import to_tensor as to_tensor
 from .images.encode import write_picture as write_picture
 from .images.folders import find_pictures as find_pictures
+from .images.limits import Limits as Limits
 from .images.sheet import contact_sheet as contact_sheet
 from .inference.loading import load as load
+from .inference.computation import Tiles as Tiles
 from .inference.onlooker import Onlooker as Onlooker
+from .inference.opening import Subject as Subject
 from .inference.translator import Translator as Translator
 from .losses import AdversarialOptions as AdversarialOptions
 from .losses.game import AdversarialGame as AdversarialGame

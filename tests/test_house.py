@@ -31,7 +31,7 @@ FLOORS = (
     {"plugins"},
     {"losses", "datasets"},
     {"features", "networks"},
-    {"images"},
+    {"images", "tiling"},
     {"foreign", "hookspecs"},
     {"contracts"},
     {"errors"},

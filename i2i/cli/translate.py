@@ -169,7 +169,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
 
     settle()  # a process of its own may decide how memory is given back
     memory = None if given["memory"] is None else parsed(given["memory"])
-    tiles = Tiles(memory, given["side"], given["norms"])
+    tiles = Tiles(memory, given["side"], given["norms"], folder=destination)
     limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
     allow_pixels(limits.pixels)
     where = {name: given[name] for name in ("precision", "background", "colours", "self_ensemble")}

@@ -23,21 +23,25 @@ class Geometry:
     min_size: int = 1
     """The smallest height and width that the network takes."""
     margin: int = 0
-    """How many input pixels away an input can influence an output (half the receptive field)."""
+    """How many input pixels away an input can influence an output (half the receptive field), norms aside."""
     channels: int = 3
     """1 or 3; a one-channel model is given luma and its answer is shown as grey."""
     size: tuple[int, int] | None = None
     """The one (height, width) that the model knows, where it knows only one: what it learns from and samples. Pictures
     that it translates are brought to this size and its answers back to theirs."""
     restores: bool = False
-    """Whether the answer shows the same picture, only better: grey stays grey, transparency and 16-bit levels are kept.
-    Else it is a new picture: RGB of 8 bits, with what was transparent laid over a background."""
+    """Whether the answer shows the same picture, only better: grey stays grey, and transparency goes through the model
+    too, as a grey picture. Else it is a new picture: RGB, over which the source's transparency is carried. Either way
+    16 bits stay 16 bits, and what is transparent is shown to the model in the colours of what is visible around it."""
     fills: bool = False
     """Whether the answer is the same picture with only its holes made anew: what is not opaque, and what a mask shows.
     Each call is told of them by `Request.mask`, and what lies under it is whatever the file happened to hold. All other
     pixels stay as they are, bit for bit, in grey or colours, of 8 or 16 bits, with their colour profile."""
     tiling: Tiling = "never"
-    """`margin`: tiles with that overlap are exact; `statistics`: a norm looks at the whole picture; `never`."""
+    """What becomes of pictures that do not fit into memory. `margin`: they are cut into tiles that overlap by `margin`,
+    and the answer is that of the whole picture. `statistics`: the same, if norms go by the whole picture, to which the
+    core sees: it finds them by their calls, the model declares nothing more, and `margin` is what else a pixel depends
+    on. `never`: a pixel depends on the whole picture in other ways, or on chance drawn in its size; never cut."""
 
     def __post_init__(self) -> None:
         if self.fills and (self.scale != 1 or self.size is not None):

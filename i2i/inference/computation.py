@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isqrt
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -50,7 +51,9 @@ class Tiles:
     side: int | None = None
     """The largest height and width, in pixels, that the network sees at once; None: as large as memory allows."""
     norms: Norms = "quick"
-    """Where norms look at the whole picture: `quick`, from a sample of it, or `exact`, from all of it."""
+    """Where norms look at the whole picture: `quick`, from it made smaller, or `exact`, from all of it."""
+    folder: Path | None = None
+    """Where exact norms may put files while they work; None: where temporary files go."""
 
 
 WITHIN_MEMORY = Tiles()
@@ -226,7 +229,7 @@ class Computation:
 
         device = self.runtime.device
         cut = Cut(picture.values, layout, self.geometry, ask)
-        made = Painter(self.geometry, layout, self.tiles.norms, request.report)
+        made = Painter(self.geometry, layout, self.tiles.norms, request.report, self.tell, self.tiles.folder)
         return cut.bands(made)
 
     def _left(self) -> int:

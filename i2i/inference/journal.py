@@ -58,9 +58,7 @@ class Journal:
                     raise self._problem
                 write_all(self._descriptor, line)
             except OSError as problem:
-                self._problem = problem
-                with suppress(OSError):
-                    os.ftruncate(self._descriptor, place)
+                self._problem = problem  # what is torn stays the last line
                 raise unwritable(self.path or self.destination, problem) from problem
             self._size = place + len(line)
             return place

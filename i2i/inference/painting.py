@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +12,18 @@ from torch import Tensor
 
 from i2i.contracts import Geometry
 from i2i.inference.tiled import Norms, Work
+from i2i.tiling.exact import costs, profiled
 from i2i.tiling.layout import Layout, Tile
 from i2i.tiling.looks import Look
+from i2i.tiling.memory import spelled
 from i2i.tiling.moments import Moments, Statistics
-from i2i.tiling.norms import Fixed, Met
+from i2i.tiling.norms import Compute, Fixed, Met
+from i2i.tiling.recompute import recomputed, refined
+from i2i.tiling.sample import spread
 from i2i.tiling.spill import spilled
+
+THUMBNAIL = 2**18
+"""Pixels of a picture made smaller for its norms, where tiles have fewer."""
 
 
 @dataclass(frozen=True)
@@ -28,27 +35,52 @@ class Painter:
     norms: Norms
     report: Callable[..., None]
     """Told how much is done."""
+    tell: Callable[[str], object]
+    """Told what exact norms are going to take."""
     folder: Path | None = None
     """Where exact norms may put files while they work; None: where temporary files go."""
 
     @contextmanager
     def __call__(self, work: Work) -> Iterator[Iterable[Tensor]]:
         """The outputs (C', h·scale, W·scale) in the layout's order."""
+        with closing(self._outputs(work)) as outputs:
+            yield outputs
+
+    def _outputs(self, work: Work) -> Generator[Tensor]:
         if self.geometry.tiling != "statistics" or len(self.layout) == 1:
-            yield self._one_by_one(lambda tile: work.compute([tile])[0])
+            yield from self._one_by_one(lambda tile: work.compute([tile])[0])
         elif self.norms == "exact":
-            folder = self.folder or Path(tempfile.gettempdir())
-            with closing(spilled(work.compute, self.layout, folder, report=self.report)) as outputs:
-                yield outputs
+            yield from self._exact(work.compute)
         else:
-            height, width = self.layout.outer
-            statistics = of_thumbnail(lambda: work.thumbnail(height * width))
+            pixels = max(self._pixels, THUMBNAIL)
+            yield from self._going_by(of_thumbnail(lambda: work.thumbnail(pixels)), work.compute)
 
-            def compute(tile: Tile) -> Tensor:
-                with Fixed(statistics):
-                    return work.compute([tile])[0]
+    @property
+    def _pixels(self) -> int:
+        """That the network sees at once."""
+        height, width = self.layout.outer
+        return height * width
 
-            yield self._one_by_one(compute)
+    def _exact(self, compute: Compute) -> Iterator[Tensor]:
+        """In the way that takes the least time and fits on the disk, which is told first."""
+        first = next(iter(self.layout))
+        profile = profiled(compute, first)
+        folder = self.folder or Path(tempfile.gettempdir())
+        cost = costs(profile, self.layout, folder)[0]
+        self.tell(f"exact norms, {cost.way}: about {cost.seconds:.0f} s, {spelled(cost.disk_bytes)} of disk")
+        if cost.way == "spilled":
+            return spilled(compute, self.layout, folder, report=self.report, looks=profile.looks)
+        if cost.way == "recomputed":
+            return self._going_by(recomputed(compute, self.layout, profile.looks, self.report), compute)
+        sample = spread(self.layout.size, self.geometry, self._pixels)
+        return self._going_by(refined(compute, self.layout, sample, profile.looks, self.report), compute)
+
+    def _going_by(self, statistics: Statistics, compute: Compute) -> Iterator[Tensor]:
+        def known(tile: Tile) -> Tensor:
+            with Fixed(statistics):
+                return compute([tile])[0]
+
+        return self._one_by_one(known)
 
     def _one_by_one(self, compute: Callable[[Tile], Tensor]) -> Iterator[Tensor]:
         for number, tile in enumerate(self.layout, 1):

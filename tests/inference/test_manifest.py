@@ -695,6 +695,8 @@ def test_a_journal_that_is_deleted_under_way_loses_nothing(tmp_path: Path) -> No
         translate(manifest, a)
         shutil.rmtree(tmp_path / "out" / JOURNALS)
         translate(manifest, b)
+        (journal,) = (tmp_path / "out" / JOURNALS).iterdir()
+        assert journal.read_bytes().count(b"\n") == 2
         assert (manifest.state(a), manifest.state(b)) == ("done", "done")
     assert [record.target for record in lines(tmp_path)] == ["a.png", "b.png"]
 
@@ -740,15 +742,39 @@ def test_whoever_cannot_get_the_lock_leaves_the_journal_to_the_next(
 
 
 @locks_needed
-def test_a_lock_that_was_removed_is_no_lock(tmp_path: Path) -> None:
+def test_two_do_not_hold_a_lock_at_once(tmp_path: Path) -> None:
     with alone(tmp_path / "folder", 0) as locked, alone(tmp_path / "folder", 0) as again:
         assert (locked, again) == (True, False)
     assert not (tmp_path / "folder").exists()
-    with alone(tmp_path / "folder", 0) as locked, (tmp_path / "folder" / "lock").open() as stream:
-        (tmp_path / "folder" / "lock").unlink()
-        with alone(tmp_path / "folder", 0) as again:
-            assert again
-            assert try_lock(stream.fileno()) is False
+
+
+@locks_needed
+def test_a_lock_whose_file_has_gone_meanwhile_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locking, "try_lock", first_deleting(tmp_path / "folder"))
+    with alone(tmp_path / "folder", SECONDS) as locked:
+        assert locked
+        assert (tmp_path / "folder" / "lock").exists()
+
+
+@locks_needed
+def test_a_journal_that_was_taken_for_left_over_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2i.inference.journal.try_lock", first_deleting(tmp_path / "out" / JOURNALS))
+    journal = Journal(tmp_path / "out")
+    assert journal.begin().exists()
+    journal.close()
+
+
+def first_deleting(folder: Path) -> Callable[[int], bool | None]:
+    """Locks; the first time, when another process has just done with the folder."""
+    calls: list[int] = []
+
+    def lock(descriptor: int) -> bool | None:
+        calls.append(descriptor)
+        if len(calls) == 1:
+            shutil.rmtree(folder)
+        return try_lock(descriptor)
+
+    return lock
 
 
 @locks_needed
@@ -822,6 +848,8 @@ def test_a_line_torn_while_it_was_merged_is_merged_again(tmp_path: Path) -> None
         assert manifest.remarks == ()
         translate(manifest, b)
     assert [record.target for record in lines(tmp_path)] == ["a.png", "c.png", "b.png"]
+    with opened(tmp_path) as manifest:
+        assert manifest.remarks == ()
 
 
 def test_a_manifest_saved_by_an_editor_is_read(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import struct
 import sys
@@ -175,12 +176,14 @@ def read(path):
         check_header(path)
         open_picture(path, examine=refusing)
         open_whole(path, examine=refusing)
-    except BrokenPicture as broken:
-        assert str(broken) == f"{path}: {broken.reason}"
-        assert "\n" not in broken.reason
-        assert broken.reason
-        return broken.reason
-    return None
+    except BrokenPicture as found:
+        broken = found
+    else:
+        return None
+    assert str(broken) == f"{path}: {broken.reason}"
+    assert broken.reason.isprintable()
+    assert broken.reason
+    return broken.reason
 
 
 def tell(**what):
@@ -208,18 +211,18 @@ def mutate(file_format, count, seed, first, folder):
 
 
 def read_one(path):
-    """What a single file costs, beyond what is there before it is read."""
+    """What a single file costs."""
     from i2i.errors import BrokenPicture
     from i2i.images.decode import open_picture
     from i2i.images.limits import LIMITS, allow_pixels
 
     allow_pixels(LIMITS.pixels)
-    before, start, reason = peak(), time.monotonic(), None
+    start, computed, reason = time.monotonic(), time.process_time(), None
     try:
         open_picture(path)
     except BrokenPicture as broken:
         reason = broken.reason
-    tell(seconds=time.monotonic() - start, reason=reason, before=before, peak=peak())
+    tell(seconds=time.monotonic() - start, computed=time.process_time() - computed, reason=reason, peak=peak())
 
 
 def weigh(path):
@@ -235,8 +238,14 @@ def weigh(path):
 
 
 def peak():
-    """The most memory that this process has held so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The most memory that this process has held so far, in bytes.
+
+    Of Linux's own account: `ru_maxrss` also counts what the process that started this one held.
+    """
+    try:
+        return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def fuzz(seconds, seed, folder):
@@ -277,7 +286,7 @@ def forget_imports():
 
 
 def trace_and_mutate(seconds, seed, path, files):
-    """Keeps the files that reach a new step from line to line of i2i/images or of Pillow's readers, and mutates them."""
+    """Keeps what reaches a new step from line to line of i2i/images or of Pillow's readers, and mutates that."""
     tell(engine="a tracer of our own")
     chance, seen, runs, end = random.Random(seed), set(), 0, time.monotonic() + seconds
     watched = (f"{os.sep}PIL{os.sep}", f"{os.sep}i2i{os.sep}images{os.sep}")
