@@ -19,7 +19,7 @@ from i2i.images.archives import pack
 from i2i.images.limits import LIMITS, Limits, allow_pixels
 from i2i.inference.files import steps_folders
 from i2i.inference.naming import Naming
-from i2i.inference.places import make_destination, plan, require_folder, tar_of, with_masks
+from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
 from i2i.inference.ranks import WHOLE, Share, run_ranks, share_from_environment, this_command
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "function of the seed and i, whatever the batch.")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--background", help="Colour to lay transparent pictures over; without it transparency is kept, and laid "
-              "over white where the file format holds none.")  # fmt: skip
+@click.option("--background", help="Colour to lay transparent pictures over before a model repaints them, and where the "
+              "file format holds no transparency; without it transparency is kept, or laid over white.")  # fmt: skip
 @stopping_on_signals()
 def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Path | None, **given: Any) -> None:
     """Translate pictures of any size; what is in the sources is never changed, and nothing in --dst that is not ours.
@@ -135,7 +135,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     _refuse_misuse(sampling, every, given)
     if sampling is None and (archive := tar_of(destination)) is not None:
         _refuse_with_archive(given)
-        destination = destination.with_name(f"{destination.name}.parts")
+        destination = parts_of(archive)
     share = share_from_environment(os.environ)
     if share == WHOLE and (given["devices"] or 1) > 1:
         command = this_command(sys.argv[1:])
@@ -198,7 +198,13 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     code = _translate_files(translator, jobs, steps, share, using, given)
     if archive is not None and not given["dry_run"]:
         click.echo(f"{pack(destination, archive)} pictures packed into {archive}")
-        shutil.rmtree(destination)
+        if code == 0:
+            shutil.rmtree(destination)
+        else:
+            click.echo(f"{destination} is kept for the next run, which packs {archive} again", err=True)
+    if code == 3 and "TORCHELASTIC_RUN_ID" in os.environ:
+        click.echo("ended with exit code 0, as torchrun would stop the other ranks at 3", err=True)
+        code = 0
     sys.exit(code)
 
 

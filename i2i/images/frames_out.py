@@ -57,7 +57,7 @@ def write_frames(
     if form not in _WRITERS:
         several = "GIF, WebP, PNG, AVIF, TIFF and HEIC hold several"
         what = f"{frames.count} {frames.name}s as {form}"
-        raise BrokenPicture(named(path), f"cannot be written ({what}: it holds one; {several})")
+        raise BrokenPicture(named(path), f"cannot be written ({what}: it holds one; {several}; or take --frames first)")
     pictures, lost = _counted(wholes, frames, path), dict[str, None]()
     if frames.poster and form != "PNG":
         next(pictures)

@@ -113,6 +113,8 @@ def allow_metadata(count: int) -> None:
 
 def too_many_pixels(count: int, most: int, sides: str = "") -> str:
     """Why a picture of so many pixels is refused."""
+    if most < 1e6:
+        return f"too large: {sides}{count:,} pixels; pictures of up to {most:,} are read"
     found = f"{count / 1e6:,.0f}" if count >= 1e9 else f"{count / 1e6:.4g}"
     return f"too large: {sides}{found} megapixels; pictures of up to {most / 1e6:,g} are read"
 

@@ -135,16 +135,21 @@ def make_destination(destination: Path) -> None:
 def tar_of(destination: Path) -> Path | None:
     """The archive that is asked for by a destination such as `out.tar`, unless it is a folder; else None.
 
-    Translations are gathered in the folder `out.tar.parts` first. Raises `UsageError` where the archive is already
-    there, and for archives of other kinds.
+    Translations are gathered in the folder `out.tar.parts`, which stays as long as any picture failed. Raises
+    `UsageError` where the archive is already there without that folder, and for archives of other kinds.
     """
     if os.path.isdir(destination) or not is_archive(destination.name):  # noqa: PTH112
         return None
     if destination.suffix.lower() != ".tar":
         raise UsageError(f"{destination}: --dst is a folder to write to, or a .tar")
-    if os.path.lexists(destination):
+    if os.path.lexists(destination) and not parts_of(destination).is_dir():
         raise UsageError(f"{destination}: is there already; delete it or choose another --dst")
     return destination
+
+
+def parts_of(archive: Path) -> Path:
+    """The folder that an archive is packed from."""
+    return archive.with_name(f"{archive.name}.parts")
 
 
 def require_folder(destination: Path) -> None:

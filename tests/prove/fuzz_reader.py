@@ -105,7 +105,6 @@ def seeds(file_format):
         still = [encoded("AVIF", mode, speed=10, **extra) for mode in ("L", "RGB", "RGBA")]
         return [*still, encoded("AVIF", "RGB", 2, speed=10, duration=40)]
     if file_format == "HEIF":
-        heif_is_readable()
         return [encoded("HEIF", mode, **extra) for mode in ("L", "RGB", "RGBA")]
     return [encoded("JPEG2000", mode, irreversible=lossy) for mode in ("L", "RGB", "RGBA") for lossy in (False, True)]
 
@@ -252,7 +251,7 @@ def fuzz(seconds, seed, folder):
     """Until the time is up: with atheris where it is installed, else with a tracer of our own."""
     corpus = folder / "corpus"
     corpus.mkdir()
-    for file_format in (*FORMATS, "JPEG2000"):
+    for file_format in (*FORMATS, "JPEG2000", *(["HEIF"] if heif_is_readable() else [])):
         for place, content in enumerate(seeds(file_format)):
             (corpus / f"{file_format}-{place}").write_bytes(content)
     path = folder / "hostile"
@@ -280,7 +279,7 @@ def fuzz(seconds, seed, folder):
 
 def forget_imports():
     """So that what was imported to make the seeds is imported again, instrumented."""
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("PIL", "i2i")]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("PIL", "i2i", "pillow_heif")]:
         if not name.startswith("PIL._"):  # extension modules cannot be loaded twice
             del sys.modules[name]
 
