@@ -35,8 +35,8 @@ from .images.encode import write_picture as write_picture
 from .images.folders import find_pictures as find_pictures
 from .images.limits import Limits as Limits
 from .images.sheet import contact_sheet as contact_sheet
-from .inference.loading import load as load
 from .inference.computation import Tiles as Tiles
+from .inference.loading import load as load
 from .inference.onlooker import Onlooker as Onlooker
 from .inference.opening import Subject as Subject
 from .inference.translator import Translator as Translator

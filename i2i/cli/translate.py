@@ -100,8 +100,9 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "function of the seed and i, whatever the batch.")  # fmt: skip
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--background", help="Colour to lay transparent pictures over before a model repaints them, and where the "
-              "file format holds no transparency; without it transparency is kept, or laid over white.")  # fmt: skip
+@click.option("--background", help="Colour to lay transparent pictures over before a model repaints them, and where "
+              "the file format holds no transparency. Without it transparency is kept, or is laid over "
+              "white.")  # fmt: skip
 @stopping_on_signals()
 def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Path | None, **given: Any) -> None:
     """Translate pictures of any size; what is in the sources is never changed, and nothing in --dst that is not ours.

@@ -16,11 +16,12 @@ def assembled(outputs: Iterable[Tensor], layout: Layout, scale: int, feather: in
     """Bands (C, h, W·scale) from the top, out of one float (C, height·scale, width·scale) for each tile, in order.
 
     (height, width) is `layout.outer`, W the width of the padded picture. Each pixel comes from the tile whose inner
-    box it lies in: with an overlap of the margin that is exact. With `feather`, neighbours fade into each other over
-    so many input pixels around the border between them, linearly, as far as both reach: for overlaps below the margin
-    (it is exact only with half the feather more overlap than that). Where neighbours agree nothing changes. Bands are as high as the inner boxes, their borders shifted by half the feather. Outputs are asked for one
-    by one, and no more is held than one band and the lines that fade into the next (`line_bytes`). Raises `ValueError`
-    for too few outputs.
+    box it lies in: with an overlap of the margin that is exact. With `feather`, an even number, neighbours fade into
+    each other over so many input pixels around the border between them, linearly, as far as both reach: for overlaps
+    below the margin, as it is exact only with half the feather more overlap than that. Where neighbours agree nothing
+    changes. Bands are whole input rows, as many as in the inner boxes, shifted by half the feather. Outputs are asked
+    for one by one, and no more is held than one band and the lines that fade into the next (`line_bytes`). Raises
+    `ValueError` for too few outputs.
     """
     answers = zip(layout, outputs, strict=True)
     heights = _stretches([_down(row[0]) for row in layout.rows], scale, feather)
@@ -83,9 +84,9 @@ def _stretches(spans: Sequence[tuple[Span, Span]], scale: int, feather: int) -> 
 def _reach(before: tuple[Span, Span], after: tuple[Span, Span], scale: int, feather: int) -> int:
     """How many output pixels the fade between two tiles goes to either side of their border."""
     border = after[1][0]
-    within_tiles = min(before[0][1] - border, border - after[0][0]) * scale
-    without_meeting_another = min(span[1][1] - span[1][0] for span in (before, after)) * scale // 2
-    return min(feather * scale // 2, within_tiles, without_meeting_another)
+    within_tiles = min(before[0][1] - border, border - after[0][0])
+    without_meeting_another = min(span[1][1] - span[1][0] for span in (before, after)) // 2
+    return min(feather // 2, within_tiles, without_meeting_another) * scale
 
 
 def _ramp(length: int, like: Tensor) -> Tensor:

@@ -205,6 +205,11 @@ def test_signals_are_passed_on_once(number: signal.Signals, code: int) -> None:
 
 
 @on_posix
+def test_a_terminal_does_not_reach_ranks_itself() -> None:
+    assert ran("print(os.getpgrp() == os.getpid())", ranks=1) == (0, [("rank 1 of 1: True", False)])
+
+
+@on_posix
 def test_a_signal_that_a_rank_does_not_catch_is_no_accident() -> None:
     said: list[str] = []
 

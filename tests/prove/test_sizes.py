@@ -26,7 +26,7 @@ RECIPES = {
     "srresnet-compact-x2": None,
     "srresnet": ["model.scale=3", "model.width=2", "model.blocks=1"],
     "srgan": ["model.scale=8", "model.width=1", "model.blocks=1", "model.discriminator_width=1"],
-    "gatys": ["model.features={use: random}", *TWO_STEPS],
+    "gatys": TWO_STEPS,
     "fast-style-light": ["model.width=2", "model.blocks=1"],
     "pix2pix-colours-light": ["model.width=2", "model.discriminator_width=2"],
     "pix2pix-holes-light": ["model.width=2", "model.discriminator_width=2"],
@@ -46,13 +46,15 @@ def odd_pairs():
     return sorted(pairs)
 
 
-def translator(name, overrides, folder):
+def translator(name, overrides, folder, random_weights):
     catalog = i2i.discover()
     if overrides is None:
         return i2i.load(i2i.load_recipe(catalog, name).weights, device="cpu")
     if name == "gatys":
         i2i.to_image(torch.rand(3, 40, 50)).save(folder / "style.png")
-        return i2i.load(i2i.load_recipe(catalog, name, overrides=[f"model.style={folder / 'style.png'}", *overrides]))
+        features = f"{{use: squeezenet1_1, weights: {random_weights('squeezenet1_1')}}}"
+        own = [f"model.style={folder / 'style.png'}", f"model.features={features}"]
+        return i2i.load(i2i.load_recipe(catalog, name, overrides=[*own, *overrides]), device="cpu")
     recipe = i2i.load_recipe(catalog, name, overrides=overrides)
     spec, tensors = recipe.model.entry.value, build_model(recipe.model).state_dict()
     i2i.Weights(
@@ -82,9 +84,10 @@ def wrong_ones(answers, sizes, scale):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_size_comes_out_as_large_as_it_went_in_times_the_scale(name, tmp_path, figure):
+def test_every_size_comes_out_as_large_as_it_went_in_times_the_scale(name, tmp_path, random_weights, figure):
     torch.manual_seed(0)
-    model, sizes = translator(name, RECIPES[name], tmp_path), [*SMALL, *odd_pairs()]
+    model = translator(name, RECIPES[name], tmp_path, random_weights)
+    sizes = [*SMALL, *odd_pairs()]
     scale = model.geometry.scale
     assert not list(wrong_ones(translated(model, sizes, batch=16), sizes, scale))
     told = f"{name}: {len(sizes)} sizes from 1×1 to {LARGEST} pixels a side come out ×{scale}"

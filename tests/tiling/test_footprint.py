@@ -136,8 +136,8 @@ def test_too_little_memory_is_told_with_what_is_missing():
     with pytest.raises(I2IError) as refused:
         side_for(footprint, needed - 10_000_000, geometry)
     assert str(refused.value) == (
-        "memory: tiles of 264×264 pixels, the smallest that are of use, take 80MB and 10MB of that are missing; "
-        "raise --memory, or take a smaller model"
+        "memory: tiles of 264×264 pixels, the smallest that are of use, take 80MB and "
+        "the budget is 10MB short of it; raise --memory, or take a smaller model"
     )
     assert side_for(footprint, needed - 10_000_000, geometry, overlap=16) > 200
 
