@@ -16,7 +16,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
 	@echo "make prove   the slow proofs: quality of trained models"
-	@echo "make bench   start-up; ours beside the published structures: a training step, an enlargement"
+	@echo "make bench   start-up; a training step, an enlargement, a folder of files, each beside the plain way"
 	@echo "make clean   remove what these made"
 
 $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
@@ -55,6 +55,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/cyclegan_step.py
 	$(BIN)/python benchmarks/super_resolution.py
+	$(BIN)/python benchmarks/batch_inference.py
 
 clean:
 	rm -rf $(VENV) demo runs docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -35,21 +35,19 @@ class Limits:
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
         """Raises `BeyondLimits` for a picture of more pixels or frames than these."""
         if width * height > self.pixels:
-            raise BeyondLimits(too_many_pixels(width * height, self.pixels, f"{width:,} × {height:,} pixels are "))
+            raise BeyondLimits(too_many_pixels(width * height, self.pixels, f"{width:,} × {height:,} are "))
         if frames > self.frames:
             raise BeyondLimits(f"too large: {frames:,} frames or more; up to {self.frames:,} are read")
         if frames > 1 and width * height * frames > self.all_pixels:
             raise BeyondLimits(
-                f"too large: {frames:,} frames of {width:,} × {height:,} pixels are "
-                f"{width * height * frames / 1e9:,.0f} gigapixels; up to {self.all_pixels / 1e9:,.0f} are read"
+                f"too large: {frames:,} frames of {width:,} × {height:,} are {_pixels(width * height * frames)}; "
+                f"animations of up to {_pixels(self.all_pixels)} are read"
             )
 
     def check_bytes(self, count: int) -> None:
         """Raises `BeyondLimits` for a file of more bytes than these."""
         if count > self.file_bytes:
-            raise BeyondLimits(
-                f"too large: {amount(count)}; files of up to {amount(self.file_bytes)} are read"
-            )
+            raise BeyondLimits(f"too large: {amount(count)}; files of up to {amount(self.file_bytes)} are read")
 
 
 LIMITS = Limits()
@@ -113,10 +111,13 @@ def allow_metadata(count: int) -> None:
 
 def too_many_pixels(count: int, most: int, sides: str = "") -> str:
     """Why a picture of so many pixels is refused."""
-    if most < 1e6:
-        return f"too large: {sides}{count:,} pixels; pictures of up to {most:,} are read"
-    found = f"{count / 1e6:,.0f}" if count >= 1e9 else f"{count / 1e6:.4g}"
-    return f"too large: {sides}{found} megapixels; pictures of up to {most / 1e6:,g} are read"
+    return f"too large: {sides}{_pixels(count)}; pictures of up to {_pixels(most)} are read"
+
+
+def _pixels(count: int) -> str:
+    if count < 1e6:
+        return f"{count:,} pixels"
+    return f"{count / 1e6:,.0f} megapixels" if count >= 1e9 else f"{count / 1e6:.4g} megapixels"
 
 
 def amount(count: int) -> str:

@@ -96,9 +96,9 @@ def settle() -> bool:
 
     By itself it learns to keep freed blocks of up to 32 MB, which layers of different sizes then cut to pieces: four
     512×512 tiles through the ResNet of nine blocks took 383 MB, more with each, and 232 MB with this (measured as told
-    in `footprint.SAFETY`). In return the kernel clears blocks of 1 to 32 MB anew each time, which for tiles of 256×256
-    took up to a tenth more of the processor's time. It lasts as long as the process; only whoever owns that should ask
-    for it.
+    in `footprint.SAFETY`). In return the kernel clears blocks of 1 to 32 MB anew each time: for tiles of 256×256
+    that took 5 to 25 percent more of the processor's time, from 512×512 on none. It lasts as long as the process; only
+    whoever owns that should ask for it.
     """
     library = _glibc()
     if library is None:

@@ -46,6 +46,17 @@ def _places(length: int, side: int, count: int, unit: int) -> list[int]:
     return [min(max(0, round((middle - side / 2) / unit) * unit), length - side) for middle in middles]
 
 
+def blended_overlap(geometry: Geometry) -> tuple[int, int]:
+    """(overlap, feather) in pixels that a picture needs whose norms go by a sample: half its margin, half of that.
+
+    What lies further away than half the margin hardly counts: with that overlap tiles of trained networks differ by
+    0.00 to 0.6/255 in the mean, far less than by what a sample misses, and blended over the feather their borders
+    cannot be told from the rest (tests/prove/test_tiles.py).
+    """
+    overlap = -(-geometry.margin // 2)
+    return overlap, overlap // 4 * 2
+
+
 @dataclass(frozen=True)
 class Correction:
     """What makes the moments of a sample those of a whole picture."""

@@ -8,12 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch import Tensor
+from torch import Tensor, UntypedStorage
 
 from i2i.errors import I2IError
 from i2i.tiling.kept import Files, Kept
 from i2i.tiling.layout import Layout, Tile
-from i2i.tiling.looks import Look
 from i2i.tiling.moments import OTHER_WAYS, Moments, inner_moments, together
 from i2i.tiling.norms import Compute, Report, silent
 from i2i.tiling.paused import Paused
@@ -76,27 +75,30 @@ class Waiting:
         self.kept = Kept()
         self._tile, self._files = tile, files
         self._computation = Paused(translated, self.kept.note)
-        self._device: torch.device | None = None
-        """Where its tensors were before they went into files."""
+        self._homes: dict[int, torch.device] = {}
+        """Which of the files hold memory of other devices than the CPU, by where they begin."""
 
     def go_on(self, moments: Moments | None) -> Moments | Tensor:
         """What this tile adds to the moments of its next look, or its output. Raises what the translation raises."""
-        if self._device is not None:
+        if self._homes:
             self.kept.move(self._brought_back)
+            self._homes.clear()
         found = self._computation.go_on(moments)
         if isinstance(found, Tensor):
             return found
         added = inner_moments(found.maps[0], self._tile)
-        self._put_away(found)
+        self.kept.move(self._put_away)
         return added
 
-    def _put_away(self, look: Look) -> None:
-        device = look.maps.device
-        self._device = None if device.type == "cpu" else device  # the CPU reads right from the files
-        self.kept.move(self._files)
+    def _put_away(self, storage: UntypedStorage) -> UntypedStorage | None:
+        lies = self._files(storage)
+        if lies is not None and storage.device.type != "cpu":  # the CPU reads right from the file
+            self._homes[lies.data_ptr()] = storage.device
+        return lies
 
-    def _brought_back(self, storage: torch.UntypedStorage) -> torch.UntypedStorage | None:
-        return None if storage.filename is None or self._device is None else storage.to(device=self._device)
+    def _brought_back(self, storage: UntypedStorage) -> UntypedStorage | None:
+        home = self._homes.get(storage.data_ptr())
+        return None if home is None else storage.to(device=home)
 
     def stop(self) -> None:
         """Have it end."""

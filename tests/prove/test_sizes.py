@@ -30,7 +30,7 @@ RECIPES = {
     "fast-style-light": ["model.width=2", "model.blocks=1"],
     "pix2pix-colours-light": ["model.width=2", "model.discriminator_width=2"],
     "pix2pix-holes-light": ["model.width=2", "model.discriminator_width=2"],
-    "pix2pix": ["model.generator=resnet-3", "model.width=2", "model.discriminator_width=2"],
+    "pix2pix": ["model.generator=resnet-3", "model.dropout=false", "model.width=2", "model.discriminator_width=2"],
     "vae": ["model.width=1", "model.latent=4"],
 }
 """With what is set; None: as shipped."""

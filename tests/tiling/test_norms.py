@@ -160,7 +160,8 @@ def test_tiles_that_know_the_moments_of_the_whole_make_the_same_picture(norm):
 
 
 @pytest.mark.parametrize(
-    ("norm", "count"), [("instance norm", 3), ("a norm called twice", 6), ("mean and deviation", 6), ("a pooled gate", 3)]
+    ("norm", "count"),
+    [("instance norm", 3), ("a norm called twice", 6), ("mean and deviation", 6), ("a pooled gate", 3)],
 )
 def test_each_call_is_a_look(norm, count):
     with torch.no_grad():
@@ -302,7 +303,10 @@ def test_a_sample_lies_evenly_over_the_picture(height, width, pixels):
     for tile, (side, length) in product(tiles, (("top", height), ("left", width))):
         assert getattr(tile.outer, side) % 4 == 0
         assert 0 <= getattr(tile.outer, side) <= length
-    middle = [sum(tile.outer.top + tile.outer.bottom for tile in tiles), sum(t.outer.left + t.outer.right for t in tiles)]
+    middle = [
+        sum(tile.outer.top + tile.outer.bottom for tile in tiles),
+        sum(t.outer.left + t.outer.right for t in tiles),
+    ]
     assert abs(middle[0] / len(tiles) - height) <= 8
     assert abs(middle[1] / len(tiles) - width) <= 8
 
