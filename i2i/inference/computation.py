@@ -41,6 +41,8 @@ MOST_AT_ONCE = 64
 QUICK_OVERLAP, FEATHER = 32, 8
 """Pixels by which tiles overlap and over which they blend, where norms are not exact anyway. A trained CycleGAN of six
 blocks, whose margin is 63, differed by 0.1 of 255 levels at most from tiles with all of it, and showed no border."""
+AT_LEAST = 2**18
+"""Pixels that tell what norms go by, where memory allows it."""
 SHARE_OF_FREE = 0.7
 """Of the memory that is free when the work begins."""
 
@@ -239,7 +241,10 @@ class Computation:
         device = self.runtime.device
         feather = FEATHER if layout.overlap < self.geometry.margin else 0
         cut = Cut(picture.values, layout, self.geometry, ask, feather)
-        made = Painter(self.geometry, layout, self.tiles.norms, request.report, self.tell, self.tiles.folder)
+        pixels = layout.outer[0] * layout.outer[1]
+        if self.tiles.side is not None:  # memory did not ask for smaller tiles
+            pixels = max(pixels, AT_LEAST)
+        made = Painter(self.geometry, layout, self.tiles.norms, request.report, pixels, self.tell, self.tiles.folder)
         return cut.bands(made)
 
     def _left(self) -> int:

@@ -22,9 +22,6 @@ from i2i.tiling.recompute import recomputed, refined
 from i2i.tiling.sample import spread
 from i2i.tiling.spill import spilled
 
-THUMBNAIL = 2**18
-"""Pixels of a picture made smaller for its norms, where tiles have fewer."""
-
 
 @dataclass(frozen=True)
 class Painter:
@@ -35,6 +32,8 @@ class Painter:
     norms: Norms
     report: Callable[..., None]
     """Told how much is done."""
+    pixels: int
+    """That may be computed at once, be it in one tile or in several."""
     tell: Callable[[str], object]
     """Told what exact norms are going to take."""
     folder: Path | None = None
@@ -52,14 +51,7 @@ class Painter:
         elif self.norms == "exact":
             yield from self._exact(work.compute)
         else:
-            pixels = max(self._pixels, THUMBNAIL)
-            yield from self._going_by(of_thumbnail(lambda: work.thumbnail(pixels)), work.compute)
-
-    @property
-    def _pixels(self) -> int:
-        """That the network sees at once."""
-        height, width = self.layout.outer
-        return height * width
+            yield from self._going_by(of_thumbnail(lambda: work.thumbnail(self.pixels)), work.compute)
 
     def _exact(self, compute: Compute) -> Iterator[Tensor]:
         """In the way that takes the least time and fits on the disk, which is told first."""
@@ -72,7 +64,7 @@ class Painter:
             return spilled(compute, self.layout, folder, report=self.report, looks=profile.looks)
         if cost.way == "recomputed":
             return self._going_by(recomputed(compute, self.layout, profile.looks, self.report), compute)
-        sample = spread(self.layout.size, self.geometry, self._pixels)
+        sample = spread(self.layout.size, self.geometry, self.pixels)
         return self._going_by(refined(compute, self.layout, sample, profile.looks, self.report), compute)
 
     def _going_by(self, statistics: Statistics, compute: Compute) -> Iterator[Tensor]:

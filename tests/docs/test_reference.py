@@ -17,6 +17,7 @@ import yaml
 import i2i
 from i2i import hookspecs, testing
 from i2i.errors import I2IError, Interrupted, UsageError
+from i2i.inference.records import Record
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -261,3 +262,7 @@ def test_the_troubleshooting_has_every_exit_code() -> None:
     codes = {int(code) for row in rows for code in row.split(", ")}
     signals = {Interrupted("", number).exit_code for number in (signal.SIGINT, signal.SIGTERM)}
     assert codes == {0, I2IError.exit_code, UsageError.exit_code, 3} | signals
+
+
+def test_a_line_of_the_manifest_has_the_keys_of_the_page() -> None:
+    assert sorted(Record.__dataclass_fields__) == sorted(keys_of_table("A line of the manifest"))
