@@ -25,6 +25,7 @@ from i2i.tiling.footprint import LARGEST, Footprint, measured, side_for
 from i2i.tiling.layout import Layout, smallest_side
 from i2i.tiling.memory import anonymous, free
 from i2i.tiling.regions import in_unit_range
+from i2i.tiling.sample import blended_overlap
 from i2i.training.runtime import OutOfMemory, Runtime, memory_explained
 
 Answer = Tensor | Bands | I2IError
@@ -38,9 +39,6 @@ AT_ONCE = {"cpu": 2**16}
 AT_ONCE_ELSEWHERE = 2**22
 """Pixels of a batch whose size nobody chose."""
 MOST_AT_ONCE = 64
-QUICK_OVERLAP, FEATHER = 32, 8
-"""Pixels by which tiles overlap and over which they blend, where norms are not exact anyway. A trained CycleGAN of six
-blocks, whose margin is 63, differed by 0.1 of 255 levels at most from tiles with all of it, and showed no border."""
 AT_LEAST = 2**18
 """Pixels that tell what norms go by, where memory allows it."""
 SHARE_OF_FREE = 0.7
@@ -117,7 +115,7 @@ class Computation:
     def _overlap(self) -> int | None:
         """Of tiles; None: the model's margin."""
         quick = self.geometry.tiling == "statistics" and self.tiles.norms == "quick"
-        return min(self.geometry.margin, QUICK_OVERLAP) if quick else None
+        return blended_overlap(self.geometry)[0] if quick else None
 
     @property
     def _can_tile(self) -> bool:
@@ -239,7 +237,7 @@ class Computation:
                 return self.ask(images.to(device), asked).float().cpu()
 
         device = self.runtime.device
-        feather = FEATHER if layout.overlap < self.geometry.margin else 0
+        feather = 0 if self._overlap is None else blended_overlap(self.geometry)[1]
         cut = Cut(picture.values, layout, self.geometry, ask, feather)
         pixels = layout.outer[0] * layout.outer[1]
         if self.tiles.side is not None:  # memory did not ask for smaller tiles
