@@ -123,9 +123,11 @@ class Computation:
 
     def _fits(self, count: int, size: tuple[int, int]) -> bool:
         pixels = count * size[0] * size[1]
+        if not self._can_tile and count == 1:  # nobody knows how much it takes, and there is no other way
+            return True
         if self.too_many is not None and pixels >= self.too_many:
             return False
-        if not self._can_tile:  # nobody knows how much it takes, and there is no other way
+        if not self._can_tile:
             return True
         if self.tiles.side is not None:
             return max(size) <= self.tiles.side
@@ -162,7 +164,7 @@ class Computation:
             self.tell(text)
 
     def _at_once(self, pictures: Sequence[Whole], request: Request) -> list[Tensor]:
-        given = [in_unit_range(picture.values.to(self.runtime.device)) for picture in pictures]
+        given = [in_unit_range(_sent(picture.values, self.runtime.device)) for picture in pictures]
 
         def model(images: Tensor, mask: Tensor | None, alpha_of: Sequence[int] | None) -> Tensor:
             if alpha_of is None:
@@ -213,7 +215,10 @@ class Computation:
                     self._tell_once(f"out of memory with tiles of {side} pixels: smaller ones from now on")
                     self.largest_side = side = smaller
         except I2IError as failure:
-            return failure
+            if self.runtime.device.type == "cpu":
+                return failure
+            self._move_to_cpu(str(failure))
+            return next(self.answers([picture], lambda which: request))
 
     def _side(self, picture: Whole, size: tuple[int, int]) -> int:
         """Of tiles that fit into what memory is left."""
@@ -234,7 +239,7 @@ class Computation:
                 _unheard(request, of_all) if is_alpha else replace(_unheard(request, of_all), mask=_on(mask, device))
             )
             with self._working("lower --memory, or --tile"):
-                return self.ask(images.to(device), asked).float().cpu()
+                return self.ask(_sent(images, device), asked).float().cpu()
 
         device = self.runtime.device
         feather = 0 if self._overlap is None else blended_overlap(self.geometry)[1]
@@ -258,6 +263,11 @@ class Computation:
 def _unheard(request: Request, seeds: Sequence[int]) -> Request:
     """The same of other pictures, of which nobody wants to see or hear."""
     return Request(options=request.options, seeds=tuple(seeds))
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """On the device; to a GPU by way of pinned memory, which the copy does not wait for."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _on(mask: Tensor | None, device: torch.device) -> Tensor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from threading import Condition, Event
 from typing import Any, Generic, TypeVar
@@ -93,10 +94,12 @@ def overlapped(
     ahead: int,
     weigh: Callable[[Item], int] = lambda item: 0,
     threads: int = THREADS,
+    ended: Callable[[], object] = lambda: None,
 ) -> Generator[Result]:
     """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running.
 
-    No more than `AHEAD_BYTES` wait by what `weigh` says of each, one alone excepted.
+    No more than `AHEAD_BYTES` wait by what `weigh` says of each, one alone excepted. `ended` is called before that wait,
+    whatever ends it, be it a signal: for whoever has threads wait for something else.
     """
     with ThreadPoolExecutor(threads) as pool:
         _start_all(pool, threads)
@@ -119,6 +122,7 @@ def overlapped(
             while waiting:
                 yield waiting.popleft()[0].result()
         finally:
+            ended()
             for future, _ in waiting:
                 future.cancel()
 
@@ -154,15 +158,11 @@ def read_ahead(
         finally:
             room.pass_by(index)
 
-    reads = overlapped(read, enumerate(items), ahead)
-    try:
+    with closing(overlapped(read, enumerate(items), ahead, ended=room.close)) as reads:
         for done in reads:
             room.leave(done.index)
             yield done
             del done
-    finally:
-        room.close()
-        reads.close()
 
 
 def batched(

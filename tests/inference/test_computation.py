@@ -67,6 +67,11 @@ def test_a_batch_that_does_not_fit_is_halved_and_that_is_said_once():
     assert max(batch for batch, _, _ in model.asked[4:]) == 2
 
 
+def test_what_never_fitted_is_asked_again_alone_but_not_for_ever():
+    done, _ = stream(Blur(room=70, tiling="never"), [torch.rand(3, 8, 8)] * 2 + [torch.rand(3, 20, 20)], batch=2)
+    assert [each.broken is None for each in done] == [True, True, False]
+
+
 @pytest.mark.parametrize("restores", [True, False])
 @pytest.mark.parametrize("mode", ["RGB", "L", "LA", "RGBA"])
 @pytest.mark.parametrize("scale", [1, 2])

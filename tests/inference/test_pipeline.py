@@ -131,6 +131,26 @@ def test_closing_ends_the_wait_for_room():
     assert threading.active_count() <= before - THREADS
 
 
+def test_what_is_raised_while_somebody_waits_for_room_ends_the_wait():
+    """As a signal does it: not by closing, but inside of what waits for a result."""
+
+    def read(item, enter):
+        enter(AHEAD_BYTES)
+        return item
+
+    def items():
+        for number in range(30):
+            if number == 12:
+                raise KeyboardInterrupt
+            yield number
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        for _ in read_ahead(read, items(), ahead=20):
+            time.sleep(0.01)
+    assert threading.active_count() == before
+
+
 def test_several_frames_are_left_alone_and_counted():
     def read(item, enter):
         raise SeveralFrames(7)

@@ -122,7 +122,7 @@ def pytest_terminal_summary(terminalreporter):
         (outcome, report)
         for outcome in outcomes
         for report in terminalreporter.stats.get(outcome, [])
-        if report.when == "call" or outcome in ("error", "skipped")
+        if getattr(report, "duration", None) is not None and (report.when == "call" or outcome in ("error", "skipped"))
     ]
     if not reports:
         return

@@ -23,9 +23,9 @@ import torch
 from PIL import Image
 
 import i2i
-from i2i.inference.computation import FEATHER, QUICK_OVERLAP
 from i2i.tiling.layout import Layout
 from i2i.tiling.memory import parsed, spelled
+from i2i.tiling.sample import blended_overlap
 from i2i.training.building import build_model
 
 pytestmark = [
@@ -203,16 +203,15 @@ def translated(picture, destination, *arguments):
     return levels(destination / picture.name)
 
 
-def steps(picture, layout, scale=1):
-    """Mean steps between neighbours: across the tiles' borders, where tiles blend, and elsewhere."""
-    places = [sorted({tile.inner.top * scale for tile in layout} - {0})]
-    places.append(sorted({tile.inner.left * scale for tile in layout} - {0}))
+def steps(picture, layout, feather):
+    """Mean steps between neighbours: across the tiles' borders, where tiles blend beside them, and elsewhere."""
+    places = [{tile.inner.top for tile in layout} - {0}, {tile.inner.left for tile in layout} - {0}]
     found = [[], [], []]
     for axis, borders in enumerate(places):
         differences = numpy.abs(numpy.diff(picture, axis=axis)).mean(axis=(2, 1 - axis))
         kind = numpy.full(len(differences), 2)
         for border in borders:
-            kind[border - FEATHER // 2 * scale : border + FEATHER // 2 * scale] = 1
+            kind[border - feather // 2 : border + feather // 2] = 1
             kind[border - 1] = 0
         for number, gathered in enumerate(found):
             gathered.extend(differences[kind == number])
@@ -241,10 +240,11 @@ def test_exact_norms_give_what_comes_out_without_tiles(both_fit, untiled, weight
 def test_quick_norms_show_no_border(both_fit, untiled, weights, tmp_path, figure):
     quick = translated(both_fit[0], tmp_path, "--weights", weights[0], "--tile", SIDE)
     geometry = weights[1]
-    layout = Layout.of(geometry.padded(*BOTH_FIT[::-1]), geometry, SIDE, min(geometry.margin, QUICK_OVERLAP))
+    overlap, feather = blended_overlap(geometry)
+    layout = Layout.of(geometry.padded(*BOTH_FIT[::-1]), geometry, SIDE, overlap)
     assert len(layout) > 1
-    across, blended, elsewhere = steps(quick, layout)
-    without = steps(untiled, layout)
+    across, blended, elsewhere = steps(quick, layout, feather)
+    without = steps(untiled, layout, feather)
     difference = numpy.abs(quick - untiled)
     figure(
         f"{BOTH_FIT[0]}×{BOTH_FIT[1]} pixels in {len(layout)} tiles of {SIDE}, quick norms, {weights[2]}: mean step "
