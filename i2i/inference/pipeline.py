@@ -98,8 +98,8 @@ def overlapped(
 ) -> Generator[Result]:
     """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running.
 
-    No more than `AHEAD_BYTES` wait by what `weigh` says of each, one alone excepted. `ended` is called before that wait,
-    whatever ends it, be it a signal: for whoever has threads wait for something else.
+    No more than `AHEAD_BYTES` wait by what `weigh` says of each, one alone excepted. `ended` is called before that
+    wait, whatever ends it, be it a signal: for whoever has threads wait for something else.
     """
     with ThreadPoolExecutor(threads) as pool:
         _start_all(pool, threads)

@@ -145,9 +145,9 @@ def test_what_is_raised_while_somebody_waits_for_room_ends_the_wait():
             yield number
 
     before = threading.active_count()
+    reads = read_ahead(read, items(), ahead=20)
     with pytest.raises(KeyboardInterrupt):
-        for _ in read_ahead(read, items(), ahead=20):
-            time.sleep(0.01)
+        list(reads)
     assert threading.active_count() == before
 
 
