@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import click
 from i2i.cli.progress import counting
 from i2i.errors import BrokenPicture, I2IError
 from i2i.inference.files import Done, Pending, StepsWriter
+from i2i.inference.journal import MANIFEST
 from i2i.inference.places import Job, Plan
 from i2i.inference.ranks import WHOLE, Share
 
@@ -111,7 +112,7 @@ def watch(order: Order) -> None:
 
     def not_yet(job: Job) -> bool:
         state = _state(job.source)
-        return state is None or failed.get(job.name) == state or time.time() - state[1] / 1e9 < SETTLED_SECONDS
+        return state is None or failed.get(job.name) == state or 0 <= time.time() - state[1] / 1e9 < SETTLED_SECONDS
 
     while True:
         for done in order.files.translated(order.pending(not_yet)):
@@ -135,6 +136,26 @@ def foretell(order: Order) -> None:
         click.echo(f"{todo.job.source} → {todo.job.target}{refusal}")
     before = f"; {pending.done_before} are done" if pending.done_before else ""
     click.echo(f"would translate {count} of {order.plan.count()} pictures into {order.plan.destination}{before}")
+
+
+def pack_up(order: Order, archive: Path, keep: bool) -> None:
+    """Put what is done into an archive, and delete it where it was unless it is to be kept for a next run."""
+    from i2i.images.archives import pack
+
+    done = [job for job in order.plan if order.files.manifest.state(job) == "done"]
+    click.echo(f"{pack(((job.target, job.name) for job in done), archive)} pictures packed into {archive}")
+    folder = order.plan.destination
+    if keep:
+        click.echo(f"{folder} is kept for the next run, which packs {archive} again", err=True)
+        return
+    for job in done:
+        job.target.unlink()
+    order.files.manifest.close()
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for place in sorted({place for job in done for place in (job.target.parent, *job.target.parents)}, reverse=True):
+        if place == folder or folder in place.parents:
+            with suppress(OSError):  # it holds something that is not ours
+                place.rmdir()
 
 
 def _translate(order: Order, pending: Pending, total: int) -> tuple[Tally, str | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ import click
 from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.errors import UsageError
-from i2i.images.archives import pack
 from i2i.images.limits import LIMITS, Limits, allow_pixels
 from i2i.inference.files import steps_folders
 from i2i.inference.naming import Naming
@@ -134,10 +132,10 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     count, frames = given["count"], given["frames"]
     sampling = asked_for(sources, count, frames, given["grid"], given["class_name"], every)
     _refuse_misuse(sampling, every, given)
-    if sampling is None and (archive := tar_of(destination)) is not None:
-        _refuse_with_archive(given)
-        destination = parts_of(archive)
     share = share_from_environment(os.environ)
+    if sampling is None and (archive := tar_of(destination)) is not None:
+        _refuse_with_archive(share, given)
+        destination = parts_of(archive)
     if share == WHOLE and (given["devices"] or 1) > 1:
         command = this_command(sys.argv[1:])
         sys.exit(run_ranks(given["devices"], command, os.environ, lambda line, error: click.echo(line, err=error)))
@@ -197,13 +195,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
             click.echo(older, err=True)
         return
     assert jobs is not None
-    code = _translate_files(translator, jobs, steps, share, using, given)
-    if archive is not None and not given["dry_run"]:
-        click.echo(f"{pack(destination, archive)} pictures packed into {archive}")
-        if code == 0:
-            shutil.rmtree(destination)
-        else:
-            click.echo(f"{destination} is kept for the next run, which packs {archive} again", err=True)
+    code = _translate_files(translator, jobs, steps, share, using, archive, given)
     if code == 3 and "TORCHELASTIC_RUN_ID" in os.environ:
         click.echo("ended with exit code 0, as torchrun would stop the other ranks at 3", err=True)
         code = 0
@@ -211,9 +203,15 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
 
 
 def _translate_files(
-    translator: Translator, jobs: Plan, steps: Mapping[Path, Path], share: Share, using: str, given: Mapping[str, Any]
+    translator: Translator,
+    jobs: Plan,
+    steps: Mapping[Path, Path],
+    share: Share,
+    using: str,
+    archive: Path | None,
+    given: Mapping[str, Any],
 ) -> int:
-    from i2i.cli.batch import Order, carry_out, foretell, watch
+    from i2i.cli.batch import Order, carry_out, foretell, pack_up, watch
     from i2i.images.formats import Encoding
     from i2i.inference.files import Files
     from i2i.inference.manifest import Manifest, settings_hash
@@ -237,7 +235,10 @@ def _translate_files(
         elif given["watch"]:
             watch(order)
         else:
-            return carry_out(order)
+            code = carry_out(order)
+            if archive is not None:
+                pack_up(order, archive, keep=code != 0)
+            return code
     return 0
 
 
@@ -272,15 +273,18 @@ def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[
             raise UsageError(f"{flag} is for pictures that are translated: it needs --src DIR")
     if every is not None and given["self_ensemble"]:
         raise UsageError("--save-every shows a picture on its way, --self-ensemble makes eight: leave one of them out")
-    if given["watch"] and given["dry_run"]:
-        raise UsageError("--watch goes on, --dry-run does nothing: leave one of them out")
+    for flag in [flag for flag in ("dry_run", "force", "verify") if given["watch"] and given[flag]]:
+        raise UsageError(
+            f"--watch looks again and again, --{flag.replace('_', '-')} is for once: leave one of them out"
+        )
 
 
-def _refuse_with_archive(given: Mapping[str, Any]) -> None:
+def _refuse_with_archive(share: Share, given: Mapping[str, Any]) -> None:
     """Raise `UsageError` where an archive as --dst, which is packed at the end, does not go with what is asked."""
-    for flag, value in {"--devices": (given["devices"] or 1) > 1, "--watch": given["watch"]}.items():
+    several = share != WHOLE or (given["devices"] or 1) > 1
+    for what, value in {"several processes need": several, "--watch needs": given["watch"]}.items():
         if value:
-            raise UsageError(f"{given['destination']}: an archive is packed at the end; {flag} needs a folder as --dst")
+            raise UsageError(f"{given['destination']}: an archive is packed at the end; {what} a folder as --dst")
 
 
 def _begin(destination: Path, using: str) -> None:

@@ -11,7 +11,7 @@ import stat
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -20,7 +20,7 @@ from i2i.errors import I2IError, UsageError
 from i2i.images.drafts import complete_or_not_at_all
 from i2i.images.entries import Entry
 from i2i.images.limits import LIMITS
-from i2i.images.walking import Address, Folder, has_picture_suffix, no_pictures, walk
+from i2i.images.walking import Address, Folder, has_picture_suffix, no_pictures
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -70,23 +70,21 @@ def read_archive(archive: Path, address: Address, may_be_empty: bool = False) ->
         yield Folder(address + place.parts, place, list(entries), list(folders.get(place, ())), picture)
 
 
-def pack(folder: Path, archive: Path) -> int:
-    """Put all pictures of a folder into a tar archive, which appears when it is complete; how many they are.
+def pack(members: Iterable[tuple[Path, str]], archive: Path) -> int:
+    """Put files under these names into a tar archive, which appears when it is complete; how many they are.
 
     The same pictures make the same archive, whoever packs them and whenever. Raises `I2IError` where it cannot be
     written.
     """
     count = 0
     with complete_or_not_at_all(archive) as stream, tarfile.open(fileobj=stream, mode="w") as packed:
-        for found in walk([folder], may_be_empty=True):
-            for name in found.names:
-                path = found.picture(name)
-                with path.open("rb") as contents:
-                    member = tarfile.TarInfo((found.below / name).as_posix())
-                    member.size = os.fstat(contents.fileno()).st_size
-                    packed.addfile(member, contents)
-                    cast("Any", packed).members = []  # it would keep them all
-                count += 1
+        for path, name in members:
+            with path.open("rb") as contents:
+                member = tarfile.TarInfo(name)
+                member.size = os.fstat(contents.fileno()).st_size
+                packed.addfile(member, contents)
+                cast("Any", packed).members = []  # it would keep them all
+            count += 1
     return count
 
 

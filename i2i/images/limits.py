@@ -35,12 +35,13 @@ class Limits:
     def check_size(self, width: int, height: int, frames: int = 1) -> None:
         """Raises `BeyondLimits` for a picture of more pixels or frames than these."""
         if width * height > self.pixels:
-            raise BeyondLimits(too_many_pixels(width * height, self.pixels, f"{width:,} × {height:,} are "))
+            raise BeyondLimits(too_many_pixels(width * height, self.pixels, f"{width:,} × {height:,} pixels"))
         if frames > self.frames:
             raise BeyondLimits(f"too large: {frames:,} frames or more; up to {self.frames:,} are read")
-        if frames > 1 and width * height * frames > self.all_pixels:
+        together = width * height * frames
+        if frames > 1 and together > self.all_pixels:
             raise BeyondLimits(
-                f"too large: {frames:,} frames of {width:,} × {height:,} are {_pixels(width * height * frames)}; "
+                f"too large: {frames:,} frames of {width:,} × {height:,} pixels are {_pixels(together)}; "
                 f"animations of up to {_pixels(self.all_pixels)} are read"
             )
 
@@ -111,13 +112,13 @@ def allow_metadata(count: int) -> None:
 
 def too_many_pixels(count: int, most: int, sides: str = "") -> str:
     """Why a picture of so many pixels is refused."""
-    return f"too large: {sides}{_pixels(count)}; pictures of up to {_pixels(most)} are read"
+    return f"too large: {sides or _pixels(count)} are more than the {_pixels(most)} that are read"
 
 
 def _pixels(count: int) -> str:
     if count < 1e6:
         return f"{count:,} pixels"
-    return f"{count / 1e6:,.0f} megapixels" if count >= 1e9 else f"{count / 1e6:.4g} megapixels"
+    return f"{count / 1e6:,.0f} megapixels" if count < 1e10 else f"{count / 1e9:,.0f} gigapixels"
 
 
 def amount(count: int) -> str:

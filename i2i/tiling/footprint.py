@@ -22,7 +22,7 @@ SAFETY = 1.1
 Measured on two cores of a CPU with AVX-512 (torch 2.15, glibc 2.36 after `memory.settle`): the peak of the process's
 resident memory above what it held before, over three translations each, beside the estimate from two small tiles. The
 generators of cyclegan, cyclegan-light, srgan (compact and ResNet), pix2pix and fast-style, 256 to 1024 pixels, single
-and by four, fp32 and bf16, took 0.88 to 1.01 times the estimate, small ones up to 7 MB more. Without `settle` they
+and by four, fp32 and bf16, took 0.85 to 1.03 times the estimate, small ones up to 7 MB more. Without `settle` they
 took up to 1.5 times as much and, where tiles are small, 70 MB more. On a GPU the factor stands for blocks that its
 allocator cannot use; there it has not been measured.
 """

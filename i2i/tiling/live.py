@@ -62,8 +62,8 @@ class LiveBytes(TorchDispatchMode):
 def scratch(maps: Tensor, weight: Tensor, *settings: Any, made: Tensor) -> int:
     """Bytes that a convolution takes on a CPU beyond what it is given and what it has made; 0 on other devices.
 
-    oneDNN lays both out anew in blocks of channels, but where channels come last already; without oneDNN every input
-    is copied for each weight that meets it. Found by watching the anonymous memory of single convolutions (torch 2.15,
+    oneDNN lays both out anew in blocks of channels, or what it is given so that channels come last where the weights'
+    do; without oneDNN every input is copied for each weight that meets it. Found by watching the anonymous memory of single convolutions (torch 2.15,
     AVX-512, fp32 and bf16, 1 to 256 channels): at most what is said here, and most often exactly that.
     """
     if maps.device.type != "cpu":
@@ -73,7 +73,7 @@ def scratch(maps: Tensor, weight: Tensor, *settings: Any, made: Tensor) -> int:
         rolled = maps if transposed else made
         return weight[0].numel() * rolled.nbytes // rolled.shape[1]
     if not made.is_contiguous():
-        return 0  # channels come last
+        return 0 if maps.is_contiguous(memory_format=torch.channels_last) else maps.nbytes
     if transposed:
         return maps.nbytes + 2 * made.nbytes
     given = _blocked(maps) if maps.shape[1] > FEW else 0

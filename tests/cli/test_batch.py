@@ -1,5 +1,6 @@
 """`i2i translate` over many files, again and again, as a user runs it."""
 
+import io
 import json
 import os
 import signal
@@ -36,10 +37,12 @@ from i2i import ModelSpec, Options, TrainerSpec, hookimpl
 class ModelOptions(Options):
     scale: int = Field(1, ge=1, description="how many times larger")
     restores: bool = Field(True, description="whether the picture stays what it is")
+    norm: bool = Field(False, description="whether it normalises the whole picture")
 
 
 class TranslateOptions(Options):
-    seconds: float = Field(0, description="that it takes")
+    strength: float = Field(1, description="how blurred")
+    signal: int = Field(0, description="what it sends to its own process when it sees its third picture")
 
 
 @hookimpl
@@ -59,7 +62,7 @@ def i2i_recipes():
 """
 RECIPE = "model: {use: blurrer}\ndataset: {use: pictures}\ntrainer: {use: blurrer}\n"
 MODEL = """
-import time
+import os
 
 import torch.nn.functional as F
 from torch import nn
@@ -72,12 +75,17 @@ SEEN = []
 class Blurrer(nn.Module):
     def __init__(self, options):
         super().__init__()
-        self.geometry = Geometry(scale=options.scale, margin=1, restores=options.restores, tiling="margin")
+        tiling = "statistics" if options.norm else "margin"
+        self.geometry = Geometry(scale=options.scale, margin=1, restores=options.restores, tiling=tiling)
+        self.norm = nn.InstanceNorm2d(3) if options.norm else nn.Identity()
 
     def translate(self, images, request):
         SEEN.append(tuple(images.shape))
-        time.sleep(request.options.seconds)
+        if request.options.signal and len(SEEN) == 3:
+            os.kill(os.getpid(), request.options.signal)
         blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        blurred = images.lerp(blurred, request.options.strength)
+        blurred = self.norm(blurred) / 8 + 0.5 if self.geometry.tiling == "statistics" else blurred
         scale = self.geometry.scale
         return blurred.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
 """
@@ -190,7 +198,7 @@ def test_what_is_missing_or_changed_or_new_is_done_and_nothing_else(folder, run)
 
 
 @pytest.mark.parametrize(
-    "flags", [("--seed", 1), ("--quality", 50), ("--set", "model.restores=false"), ("--set", "translate.seconds=0.01")]
+    "flags", [("--seed", 1), ("--quality", 50), ("--set", "model.restores=false"), ("--set", "translate.strength=0.5")]
 )
 def test_other_settings_do_it_all_anew(run, flags):
     run()
@@ -367,8 +375,7 @@ def test_the_model_sees_srgb(folder, run, profiled):
     run("--set", "model.restores=false", src=("profiled",))
     with Image.open(folder / "out" / "a.png") as image:
         shown = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(__import__("io").BytesIO(image.info["icc_profile"])),
-            ImageCms.createProfile("sRGB"),
+            image, ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"])), ImageCms.createProfile("sRGB")
         )  # fmt: skip
         assert shown.getpixel((2, 2)) == pytest.approx((10, 40, 200), abs=2)
 
@@ -444,6 +451,22 @@ def test_a_picture_larger_than_the_tile_equals_the_untiled(folder, run, scale):
     assert run(*options, src=("large",), dst="tiled").out == ["nothing to do: all 4 pictures are translated in tiled"]
 
 
+def test_norms_of_the_whole_picture_are_exact_where_that_is_asked_for(folder, run):
+    path = folder / "large" / "a.png"
+    path.parent.mkdir()
+    shades = Image.linear_gradient("L").resize((60, 50))
+    Image.merge("RGB", (shades, shades.rotate(90, expand=False), Image.effect_noise((60, 50), 90))).save(path)
+    norm = ("--set", "model.norm=true")
+    assert run(*norm, src=("large",), dst="whole").code == 0
+    assert run(*norm, "--tile", 24, "--tile-norms", "exact", src=("large",)).code == 0
+    differs = pixels(folder / "out" / "a.png").astype(int) - pixels(folder / "whole" / "a.png")
+    assert abs(differs).max() <= 1
+    done = ["nothing to do: all 1 pictures are translated in out"]
+    assert run(*norm, "--tile", 24, "--tile-norms", "exact", src=("large",)).out == done
+    assert run(*norm, "--tile", 24, src=("large",)).out == ["1 of 1 pictures translated into out"]
+    assert run(*norm, "--tile", 24, src=("large",)).out == done
+
+
 def test_memory_decides_how_large_tiles_are(folder, run):
     from i2i.tiling.memory import anonymous
 
@@ -470,7 +493,7 @@ def test_too_little_memory_is_told_with_what_it_takes(folder, run):
         (("--memory", "3 apples"), "'3 apples' is no amount of memory: give a number and its unit, such as 3GB"),
         (("--suffix", "a/b"), "--suffix 'a/b': holds '/'"),
         (("--suffix", ".png"), "--suffix .png: is a file format's; --format says which to write"),
-        (("--watch", "--dry-run"), "--watch goes on, --dry-run does nothing: leave one of them out"),
+        (("--watch", "--dry-run"), "--watch looks again and again, --dry-run is for once: leave one out"),
         (("--glob", "*.bmp"), "--glob '*.bmp': fits no picture (found 3, such as photos/a.png)"),
         (("--colours", "pink"), "Invalid value for '--colours': 'pink' is not one of"),
         (("--quality", "101"), "Invalid value for '--quality': 101 is not in the range 1<=x<=100"),
@@ -515,6 +538,29 @@ def test_what_is_larger_than_allowed_is_refused_and_the_rest_is_done(folder, run
     assert result.err[1].endswith(why)
     assert everything(folder / "out") == [MANIFEST, "tiny.pgm"]
     assert run().out == ["1 of 2 pictures translated into out; 1 were done before"]
+
+
+def test_what_takes_too_long_to_read_is_refused(folder, run):
+    result = run("--max-seconds", 1e-9)
+    assert (result.code, result.out) == (3, ["0 of 3 pictures translated into out"])
+    assert result.err[1].startswith("not translated: photos/a.png: ")
+    assert len(result.err) == 4
+
+
+def test_a_rank_of_a_cluster_does_its_share(folder, run, monkeypatch):
+    for number in range(6):
+        picture(folder / "photos" / f"{number}.png", 10 + number)
+    counts = []
+    for rank in ("0", "1"):
+        for name, value in {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank}.items():
+            monkeypatch.setenv(name, value)
+        result = run()
+        assert result.code == 0, result.err
+        counts += [int(count) for count in result.out[0].removesuffix(" pictures translated into out").split(" of ")]
+    assert counts[:2] == [counts[0]] * 2
+    assert counts[2:] == [counts[2]] * 2
+    assert 0 < counts[0] < counts[0] + counts[2] == 9
+    assert run().out == [f"nothing to do: all {counts[2]} pictures are translated in out"]
 
 
 def test_two_processes_share_the_pictures_and_leave_one_manifest(folder, run):
@@ -593,12 +639,38 @@ def test_an_archive_does_not_go_with_what_has_no_end(folder, run, flags):
     assert not (folder / "out.tar").exists()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_in_one_line_and_the_next_run_goes_on(folder, run, number, code):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    for place in range(20):
+        picture(folder / "photos" / f"{place:02}.png", 10 + place)
+    seen().clear()
+    result = run("--batch", 1, "--set", f"translate.signal={int(number)}")
+    signal.signal(signal.SIGINT, before[0])  # a command that is stopped is deaf until its process ends
+    signal.signal(signal.SIGTERM, before[1])
+    done = len(everything(folder / "out")) - 1
+    assert (result.code, result.out) == (code, [])
+    assert result.err == ["blurrer: needs no weights", f"Error: stopped; {done} of 23 pictures are written"]
+    assert everything(folder / "out")[0] == MANIFEST
+    seen().extend([()] * 3)
+    again = run("--batch", 1, "--set", f"translate.signal={int(number)}")
+    assert (again.code, again.out) == (0, [f"{23 - done} of 23 pictures translated into out; {done} were done before"])
+
+
 def appears(path, process):
     deadline = time.monotonic() + 120
     while not path.exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_an_empty_source_is_an_error_unless_it_is_watched(folder, run):
+    (folder / "inbox").mkdir()
+    result = run(src=("inbox",))
+    assert result.code == 2
+    assert result.err[0].startswith("Error: inbox: holds no pictures (looked for ")
+    assert not (folder / "out").exists()
 
 
 def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(folder, run):

@@ -16,6 +16,15 @@ CPU = torch.device("cpu")
 MARGIN = Geometry(margin=10, tiling="margin")
 
 
+def child(script, *arguments):
+    """What a process of its own prints as JSON."""
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
 def test_live_bytes_are_those_of_new_storages_as_long_as_they_live():
     old = torch.ones(1000)
     with LiveBytes() as live:
@@ -40,6 +49,51 @@ def test_weights_do_not_count_and_their_casts_do():
     with LiveBytes() as live:
         layer.weight.to(torch.bfloat16)
     assert live.peak == 20_000
+
+
+PEAK = """
+import json, sys, torch
+from pathlib import Path
+from i2i.tiling.live import LiveBytes
+from i2i.tiling.memory import settle, trim
+
+def status(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+settle()
+layers = {
+    "in": torch.nn.Conv2d(3, 64, 7),
+    "within": torch.nn.Conv2d(48, 48, 3),
+    "out": torch.nn.Conv2d(64, 3, 7),
+    "up": torch.nn.ConvTranspose2d(64, 32, 3, 2, 1, 1),
+    "weights last": torch.nn.Conv2d(64, 64, 3).to(memory_format=torch.channels_last),
+    "all last": torch.nn.Conv2d(64, 64, 3).to(memory_format=torch.channels_last),
+}
+found = {}
+for name, layer in layers.items():
+    def compute(side):
+        picture = torch.rand(1, layer.in_channels, side, side)
+        if name == "all last":
+            picture = picture.to(memory_format=torch.channels_last)
+        layer.requires_grad_(False)(picture)
+    compute(64)
+    trim()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = status("VmRSS")
+    compute(384)
+    found[name] = [status("VmHWM") - before]
+    with LiveBytes() as live:
+        compute(384)
+    found[name].append(live.peak)
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="measures by /proc/self/clear_refs")
+def test_what_is_counted_is_what_convolutions_take():
+    for name, (taken, counted) in child(PEAK).items():
+        assert 0.7 * counted < taken < counted + 8 * 2**20, name
 
 
 def test_a_footprint_is_a_line_over_the_pixels():
@@ -192,15 +246,7 @@ print(json.dumps([side, len(layout), lines, most - before, footprint.of(height, 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="watches /proc")
 def test_a_picture_far_larger_than_the_memory_given_stays_inside_it():
     budget = 60 * 10**6
-    done = subprocess.run(
-        [sys.executable, "-c", LARGE_PICTURE, "1200", "700", str(budget)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "2"},
-    )
-    assert done.stderr == ""
-    side, tiles, lines, taken, whole = json.loads(done.stdout)
+    side, tiles, lines, taken, whole = child(LARGE_PICTURE, 1200, 700, budget)
     assert tiles > 4
     assert lines == 2400
     assert whole > 4 * budget
