@@ -14,7 +14,7 @@ import click
 from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.errors import UsageError
-from i2i.images.limits import LIMITS, Limits, allow_pixels
+from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
 from i2i.inference.files import steps_folders
 from i2i.inference.naming import Naming
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
@@ -171,6 +171,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     tiles = Tiles(memory, given["side"], given["norms"], folder=destination)
     limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
     allow_pixels(limits.pixels)
+    allow_metadata(limits.metadata_bytes)
     where = {name: given[name] for name in ("precision", "background", "colours", "self_ensemble")}
     device = _device(given["device"], share)
     translator = load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
@@ -226,10 +227,9 @@ def _translate_files(
         for remark in manifest.remarks:
             click.echo(remark, err=True)
         encoding = Encoding(given["quality"], given["background"] or "white")
-        batch, seed, frames, force = given["batch"], given["seed"], given["frames_asked"], given["force"]
-        files = Files(translator, manifest, encoding, batch, seed, frames, force)
+        files = Files(translator, manifest, encoding, given["batch"], given["seed"], given["frames_asked"])
         max_bad = 0 if given["on_error"] == "stop" else given["max_bad"]
-        order = Order(jobs, files, given["verify"], force, share, steps, given["save_every"], max_bad)
+        order = Order(jobs, files, given["verify"], given["force"], share, steps, given["save_every"], max_bad)
         if given["dry_run"]:
             foretell(order)
         elif given["watch"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING, Literal
 
 from PIL import Image
 
-from i2i.errors import BrokenPicture, UsageError
-from i2i.images.decode import to_image, without_frames
+from i2i.errors import BrokenPicture, I2IError, UsageError
+from i2i.images.decode import open_picture, to_image, without_frames
 from i2i.images.drafts import sweep
 from i2i.images.encode import write_copy, write_picture, write_whole
 from i2i.images.formats import INEXACT, Encoding, require_fitting
 from i2i.images.frames import open_frames, write_frames
 from i2i.images.limits import Header
 from i2i.images.strips import write_rows
-from i2i.inference.manifest import Manifest, Seen
+from i2i.inference.manifest import EDITED, Manifest, Seen
 from i2i.inference.onlooker import Onlooker
 from i2i.inference.places import Job
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from i2i.inference.translator import Translated, Translator
 
 FramesAsked = Literal["all", "first"]
+OF_ONE_PLACE = frozenset({errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM})
+"""Why a file cannot be written where others can."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Todo:
     job: Job
     seen: Seen
     began: float
+    force: bool = False
+    """Whether what lies in its place may be replaced, whosever it is."""
     refusal: str = ""
     """Why it is not to be done after all."""
 
@@ -94,8 +99,12 @@ class Pending:
                     self.done_before += 1
                     continue
                 self.damaged += 1
-            refused = finding.state == "foreign" and not self.force
-            yield Todo(job, finding.seen, began, finding.remark if refused else "")
+            force = self.force
+            if self.verify and finding.remark == EDITED and not _is_picture(job.target):
+                force = True  # ours, and nobody made it what it is now
+                self.damaged += 1
+            refused = finding.state == "foreign" and not force
+            yield Todo(job, finding.seen, began, force, finding.remark if refused else "")
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,6 @@ class Files:
     batch: int | None = 1
     seed: int = 0
     frames: FramesAsked = "all"
-    force: bool = False
 
     def translated(
         self,
@@ -151,13 +159,14 @@ class Files:
         todo = translated.item
 
         def before_rename(draft: Path) -> None:
-            self.manifest.about_to_appear(todo.job, draft, todo.seen, time.monotonic() - todo.began, self.force)
+            self.manifest.about_to_appear(todo.job, draft, todo.seen, time.monotonic() - todo.began, todo.force)
 
         try:
             if translated.broken is not None:
                 raise translated.broken
             return Done(todo.job, None, self._write(translated, before_rename))
-        except BrokenPicture as broken:
+        except I2IError as failure:
+            broken = _of_this_picture(failure, todo.job)
             if not todo.refusal:
                 self.manifest.failed(todo.job, broken.reason, todo.seen)
             return Done(todo.job, without_frames(broken))
@@ -192,6 +201,23 @@ class Files:
             with closing(answers):
                 pictures = (_frame(job, answer) for answer in answers)
                 return write_frames(pictures, frames, job.target, self.encoding, before_rename)
+
+
+def _of_this_picture(failure: I2IError, job: Job) -> BrokenPicture:
+    """The same, where other pictures may well be written; else it is raised."""
+    if isinstance(failure, BrokenPicture):
+        return failure
+    if isinstance(failure.__cause__, OSError) and failure.__cause__.errno in OF_ONE_PLACE:
+        return BrokenPicture(job.target, str(failure).removeprefix(f"{job.target}: "))
+    raise failure
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        open_picture(path)
+    except BrokenPicture:
+        return False
+    return True
 
 
 def _frame(job: Job, answer: Translated[int]) -> Whole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def load(
         runtime = Runtime.choose(device, precision)
         model = standalone_model(source)
         weights = _no_weights(source, model, catalog)
+        fingerprint = replace(weights, tensors=model.state_dict()).fingerprint()  # with what it read, such as a style
     else:
         path = str(source := weights_at(Path(source)))
         weights = Weights.load(source)
@@ -63,6 +65,7 @@ def load(
         translate_options = laid_over(defaults, options)
         runtime = Runtime.choose(device, precision)
         model = load_inference_model(part, weights, path)
+        fingerprint = weights.fingerprint()
     if self_ensemble and not hasattr(model, "translate"):
         name = weights.recipe["name"]
         raise UsageError(f"self-ensemble: {name} makes pictures out of nothing and has none to flip and rotate")
@@ -76,7 +79,7 @@ def load(
         self_ensemble=self_ensemble,
         tiles=tiles,
         limits=limits,
-        fingerprint=weights.fingerprint(),
+        fingerprint=fingerprint,
     )
 
 

@@ -37,7 +37,7 @@ def translated(translator, source, settings="s", naming=Naming(), written=lambda
     asked = {key: how.pop(key) for key in ("verify", "force") if key in how}
     with Manifest.open(jobs.destination, settings) as manifest:
         pending = Pending(jobs, manifest, **asked)
-        files = Files(translator, manifest, force=asked.get("force", False), **how)
+        files = Files(translator, manifest, **how)
         return list(files.translated(pending, written)), pending.done_before
 
 
@@ -81,6 +81,35 @@ def test_what_was_damaged_is_found_by_its_hash_and_done_again(enlarger, pictures
     assert ([result.job.name for result in done], before) == (["a.png"], 2)
     assert [result.broken for result in done] == [None]
     assert (out / "a.png").read_bytes() == intact
+
+
+def test_a_translation_that_was_cut_short_is_told_from_one_that_somebody_edited(enlarger, pictures):
+    translator, out = enlarger(), pictures.parent / "out"
+    translated(translator, pictures)
+    intact = (out / "a.png").read_bytes()
+    (out / "a.png").write_bytes(intact[:-30])
+    Image.new("RGB", (10, 8), "gold").save(out / "deep" / "b.png")
+    done, before = translated(translator, pictures, verify=True)
+    assert ({result.job.name: result.broken is None for result in done}, before) == (
+        {"a.png": True, "deep/b.png": False}, 1
+    )  # fmt: skip
+    assert (out / "a.png").read_bytes() == intact
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_is_closed_costs_its_pictures_alone(enlarger, pictures):
+    (pictures.parent / "out" / "deep").mkdir(parents=True)
+    (pictures.parent / "out" / "deep").chmod(0o500)
+    done, _ = translated(enlarger(), pictures)
+    assert sorted(result.job.name for result in done if result.broken) == ["deep/b.png"]
+
+
+def test_a_folder_in_the_place_of_a_file_costs_that_picture_alone(enlarger, pictures):
+    (pictures.parent / "out" / "a.png").mkdir(parents=True)
+    done, _ = translated(enlarger(), pictures, force=True)
+    (broken,) = [result.broken for result in done if result.broken]
+    assert str(broken).startswith(f"{pictures.parent}/out/a.png: cannot be written (")
+    assert present(pictures.parent / "out") == ["a.png", "c.webp", "deep/b.png"]
 
 
 def test_what_is_not_ours_is_left_alone_unless_forced(enlarger, pictures):
