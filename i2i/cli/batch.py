@@ -93,22 +93,22 @@ def carry_out(order: Order) -> int:
     tally, saved = _translate(order, pending, total)
     destination = order.plan.destination
     if pending.done_before == total:
-        click.echo(f"nothing to do: all {total} pictures are translated in {destination}")
+        _say(f"nothing to do: all {total} pictures are translated in {destination}")
         return 0
     before = f"; {pending.done_before} were done before" if pending.done_before else ""
     damaged = f", {pending.damaged} of them damaged since" if pending.damaged else ""
-    click.echo(f"{len(tally)} of {total} pictures translated into {destination}{damaged}{before}")
+    _say(f"{len(tally)} of {total} pictures translated into {destination}{damaged}{before}")
     for remark in tally.remarks():
-        click.echo(remark, err=True)
+        _say(remark, err=True)
     if saved is not None and len(tally):
-        click.echo(saved, err=True)
+        _say(saved, err=True)
     return 3 if tally.broken else 0
 
 
 def watch(order: Order) -> None:
     """Translate what is there and what arrives, until a signal comes; what failed is tried again once it changes."""
     failed: dict[str, tuple[int, int]] = {}
-    click.echo(f"watching; stop with Ctrl-C. Translations appear in {order.plan.destination}", err=True)
+    _say(f"watching; stop with Ctrl-C. Translations appear in {order.plan.destination}", err=True)
 
     def not_yet(job: Job) -> bool:
         state = _state(job.source)
@@ -117,12 +117,12 @@ def watch(order: Order) -> None:
     while True:
         for done in order.files.translated(order.pending(not_yet)):
             if done.broken is None:
-                click.echo(f"{done.job.source} → {done.job.target}")
+                _say(f"{done.job.source} → {done.job.target}")
             else:
                 failed[done.job.name] = _state(done.job.source) or (0, 0)
-                click.echo(f"not translated: {done.broken}", err=True)
+                _say(f"not translated: {done.broken}", err=True)
             for phrase in done.lost:
-                click.echo(f"{phrase}: {done.job.target}", err=True)
+                _say(f"{phrase}: {done.job.target}", err=True)
         time.sleep(POLL_SECONDS)
 
 
@@ -133,9 +133,9 @@ def foretell(order: Order) -> None:
     for todo in pending:
         count += not todo.refusal
         refusal = f"  (not: {todo.refusal})" if todo.refusal else ""
-        click.echo(f"{todo.job.source} → {todo.job.target}{refusal}")
+        _say(f"{todo.job.source} → {todo.job.target}{refusal}")
     before = f"; {pending.done_before} are done" if pending.done_before else ""
-    click.echo(f"would translate {count} of {order.plan.count()} pictures into {order.plan.destination}{before}")
+    _say(f"would translate {count} of {order.plan.count()} pictures into {order.plan.destination}{before}")
 
 
 def pack_up(order: Order, archive: Path, keep: bool) -> None:
@@ -143,10 +143,10 @@ def pack_up(order: Order, archive: Path, keep: bool) -> None:
     from i2i.images.archives import pack
 
     done = [job for job in order.plan if order.files.manifest.state(job) == "done"]
-    click.echo(f"{pack(((job.target, job.name) for job in done), archive)} pictures packed into {archive}")
+    _say(f"{pack(((job.target, job.name) for job in done), archive)} pictures packed into {archive}")
     folder = order.plan.destination
     if keep:
-        click.echo(f"{folder} is kept for the next run, which packs {archive} again", err=True)
+        _say(f"{folder} is kept for the next run, which packs {archive} again", err=True)
         return
     for job in done:
         job.target.unlink()
@@ -156,6 +156,11 @@ def pack_up(order: Order, archive: Path, keep: bool) -> None:
         if place == folder or folder in place.parents:
             with suppress(OSError):  # it holds something that is not ours
                 place.rmdir()
+
+
+def _say(text: str, err: bool = False) -> None:
+    """One line; what a file's name could do to a terminal or to the lines is spelled out."""
+    click.echo("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text), err=err)
 
 
 def _translate(order: Order, pending: Pending, total: int) -> tuple[Tally, str | None]:

@@ -63,8 +63,8 @@ def scratch(maps: Tensor, weight: Tensor, *settings: Any, made: Tensor) -> int:
     """Bytes that a convolution takes on a CPU beyond what it is given and what it has made; 0 on other devices.
 
     oneDNN lays both out anew in blocks of channels, or what it is given so that channels come last where the weights'
-    do; without oneDNN every input is copied for each weight that meets it. Found by watching the anonymous memory of single convolutions (torch 2.15,
-    AVX-512, fp32 and bf16, 1 to 256 channels): at most what is said here, and most often exactly that.
+    do; without oneDNN every input is copied for each weight that meets it. Found by watching the memory of single
+    convolutions (torch 2.15, AVX-512, fp32 and bf16, 1 to 256 channels): at most what is said here, most often just so.
     """
     if maps.device.type != "cpu":
         return 0
