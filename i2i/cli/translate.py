@@ -136,9 +136,6 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     if sampling is None and (archive := tar_of(destination)) is not None:
         _refuse_with_archive(share, given)
         destination = parts_of(archive)
-    if share == WHOLE and (given["devices"] or 1) > 1:
-        command = this_command(sys.argv[1:])
-        sys.exit(run_ranks(given["devices"], command, os.environ, lambda line, error: click.echo(line, err=error)))
 
     from i2i.plugins import discover
     from i2i.recipe import Settings
@@ -156,6 +153,9 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
         if given["masks"] is not None:
             jobs = with_masks(jobs, given["masks"])
         steps = steps_folders(list(jobs)) if every is not None else {}
+    if share == WHOLE and (given["devices"] or 1) > 1:
+        command = this_command(sys.argv[1:])
+        sys.exit(run_ranks(given["devices"], command, os.environ, lambda line, error: click.echo(line, err=error)))
 
     from i2i.inference.choosing import choose_weights, require_scale
 

@@ -205,8 +205,12 @@ class Files:
 
 def _of_this_picture(failure: I2IError, job: Job) -> BrokenPicture:
     """The same, where other pictures may well be written; else it is raised."""
+    from i2i.training.runtime import OutOfMemory
+
     if isinstance(failure, BrokenPicture):
         return failure
+    if isinstance(failure, OutOfMemory):  # of a tile further down; all before it is thrown away
+        return BrokenPicture(job.source, str(failure))
     if isinstance(failure.__cause__, OSError) and failure.__cause__.errno in OF_ONE_PLACE:
         return BrokenPicture(job.target, str(failure).removeprefix(f"{job.target}: "))
     raise failure

@@ -493,7 +493,9 @@ def test_too_little_memory_is_told_with_what_it_takes(folder, run):
         (("--memory", "3 apples"), "'3 apples' is no amount of memory: give a number and its unit, such as 3GB"),
         (("--suffix", "a/b"), "--suffix 'a/b': holds '/'"),
         (("--suffix", ".png"), "--suffix .png: is a file format's; --format says which to write"),
-        (("--watch", "--dry-run"), "--watch looks again and again, --dry-run is for once: leave one out"),
+        (("--watch", "--dry-run"), "--watch looks again and again, --dry-run is for once: leave one of them out"),
+        (("--watch", "--force"), "--watch looks again and again, --force is for once: leave one of them out"),
+        (("--watch", "--verify"), "--watch looks again and again, --verify is for once: leave one of them out"),
         (("--glob", "*.bmp"), "--glob '*.bmp': fits no picture (found 3, such as photos/a.png)"),
         (("--colours", "pink"), "Invalid value for '--colours': 'pink' is not one of"),
         (("--quality", "101"), "Invalid value for '--quality': 101 is not in the range 1<=x<=100"),
@@ -523,7 +525,7 @@ def test_flags_for_translations_want_pictures(folder, run, flag):
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
-        (("--max-pixels", 100), "108 pixels; pictures of up to 100 pixels are read"),
+        (("--max-pixels", 100), "12 × 9 pixels are more than the 100 pixels that are read"),
         (("--max-bytes", 50), "bytes; files of up to 50 bytes are read"),
     ],
 )
@@ -629,13 +631,13 @@ def test_an_archive_that_lacks_a_picture_is_completed_by_the_next_run(folder, ru
     assert not (folder / "out.tar.parts").exists()
 
 
-@pytest.mark.parametrize("flags", [("--devices", 2), ("--watch",)])
-def test_an_archive_does_not_go_with_what_has_no_end(folder, run, flags):
+@pytest.mark.parametrize(
+    ("flags", "what"), [(("--devices", 2), "several processes need"), (("--watch",), "--watch needs")]
+)
+def test_an_archive_is_written_by_one_process_that_ends(folder, run, flags, what):
     result = run(*flags, dst="out.tar")
     assert result.code == 2
-    assert result.err == [
-        f"Error: out.tar: an archive is packed at the end; {flags[0]} needs a folder as --dst"
-    ]  # fmt: skip
+    assert result.err == [f"Error: out.tar: an archive is packed at the end; {what} a folder as --dst"]
     assert not (folder / "out.tar").exists()
 
 

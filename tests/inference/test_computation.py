@@ -10,8 +10,11 @@ from torch import nn
 
 from i2i import Geometry, I2IError, Options, Translator
 from i2i.inference.computation import Computation, Tiles
+from i2i.inference.files import Files, Pending
+from i2i.inference.manifest import Manifest
 from i2i.inference.onlooker import Onlooker
 from i2i.inference.opening import Subject
+from i2i.inference.places import plan
 from i2i.training.runtime import Runtime
 
 
@@ -87,6 +90,26 @@ def test_a_picture_that_does_not_fit_is_made_in_tiles_and_is_the_same(mode, scal
     assert answer.tobytes() == whole.tobytes()
     assert hearing.heard[0] == "out of memory with 1 × 61×47 pixels at once: in tiles from now on"
     assert len(hearing.heard) == len(set(hearing.heard))
+
+
+def test_memory_that_runs_out_further_down_costs_that_picture_alone(tmp_path):
+    class Late(Blur):
+        def translate(self, images, request):
+            if len(self.asked) == 9:
+                self.asked.append(None)
+                raise torch.OutOfMemoryError("no more")
+            return super().translate(images, request)
+
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        Image.effect_noise((60, 60), 90).convert("RGB").save(tmp_path / "in" / f"{name}.png")
+    jobs = plan([tmp_path / "in"], tmp_path / "out")
+    with Manifest.open(jobs.destination, "") as manifest:
+        files = Files(translator(Late(), tiles=Tiles(side=24)), manifest)
+        done = {result.job.name: result.broken for result in files.translated(Pending(jobs, manifest))}
+    assert "out of memory" in str(done["a.png"])
+    assert done["b.png"] is None
+    assert [path.name for path in (tmp_path / "out").glob("*.*") if not path.name.startswith(".")] == ["b.png"]
 
 
 def test_holes_are_filled_in_tiles_as_in_the_whole():

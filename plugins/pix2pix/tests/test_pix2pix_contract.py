@@ -34,5 +34,6 @@ class TestContractOfColours(PluginContract):
             "model.answers=colours",
             *TINY,
             "model.generator=resnet-3",
+            "model.dropout=false",
         )
     }

@@ -100,15 +100,19 @@ def test_holes_without_a_mask_are_refused(model_of: ModelOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("generator", "multiple", "smallest", "tiling"),
-    [("unet-64", 64, 64, "never"), ("unet-256", 256, 256, "never"), ("resnet-3", 4, 16, "statistics")],
+    ("generator", "dropout", "multiple", "smallest", "tiling"),
+    [
+        ("unet-64", False, 64, 64, "never"),
+        ("unet-256", True, 256, 256, "never"),
+        ("resnet-3", False, 4, 16, "statistics"),
+        ("resnet-3", True, 4, 16, "never"),  # noise as large as the picture, which each tile would begin anew
+    ],
 )
 def test_geometry_tells_the_core_what_the_generator_takes(
-    model_of: ModelOf, generator: str, multiple: int, smallest: int, tiling: str
+    model_of: ModelOf, generator: str, dropout: bool, multiple: int, smallest: int, tiling: str
 ) -> None:
-    geometry = model_of(
-        f"model.generator={generator}", "model.width=1", "dataset.resize=256", "dataset.crop=256"
-    ).geometry
+    options = f"model.generator={generator}", f"model.dropout={dropout}", "model.width=1"
+    geometry = model_of(*options, "dataset.resize=256", "dataset.crop=256").geometry
     assert (geometry.scale, geometry.channels, geometry.size) == (1, 3, None)
     assert (geometry.multiple_of, geometry.min_size, geometry.tiling) == (multiple, smallest, tiling)
 
