@@ -166,8 +166,9 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     from i2i.inference.loading import load
     from i2i.tiling.memory import parsed, settle
 
-    settle()  # a process of its own may decide how memory is given back
     memory = None if given["memory"] is None else parsed(given["memory"])
+    if memory is not None:
+        settle()  # it takes some time, and a process of its own may decide how memory is given back
     tiles = Tiles(memory, given["side"], given["norms"], folder=destination)
     limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
     allow_pixels(limits.pixels)
