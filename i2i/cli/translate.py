@@ -186,7 +186,11 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     if isinstance(source, Path):  # a recipe has the options in it
         translator = translator.with_options(**options)
         using = f"{translator.name}, step {translator.header['step']}: {source} ({why})"
-    ours = [] if share == WHOLE else [f"rank {share.rank + 1} of {share.ranks}: its share of the pictures, no others"]
+    ours = (
+        []
+        if share == WHOLE
+        else [f"this is rank {share.rank + 1} of {share.ranks}, which translates its share of the pictures alone"]
+    )
     using = "\n".join([using, *translator.remarks, *ours])
     if sampling is not None:
         batch = given["batch"] or 1

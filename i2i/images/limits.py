@@ -48,7 +48,9 @@ class Limits:
     def check_bytes(self, count: int) -> None:
         """Raises `BeyondLimits` for a file of more bytes than these."""
         if count > self.file_bytes:
-            raise BeyondLimits(f"too large: {amount(count)}; files of up to {amount(self.file_bytes)} are read")
+            raise BeyondLimits(
+                f"too large: a file of {amount(count)}; files of up to {amount(self.file_bytes)} are read"
+            )
 
 
 LIMITS = Limits()

@@ -33,6 +33,7 @@ from i2i.inference.records import Record, settings_hash
 __all__ = ["Finding", "Manifest", "Seen", "State", "Translation", "settings_hash"]
 
 UNKNOWN = "is there, and no line of the manifest tells of it; --force replaces it"
+ANOTHERS = "is the translation of {}; --force replaces it, --suffix or another --dst keeps both"
 EDITED = "was changed since it was translated; --force replaces it"
 MEANWHILE = "somebody else has written it meanwhile; --force replaces it"
 
@@ -143,6 +144,8 @@ class Manifest:
         ours = self._recognition.recognised(job.target, target, record.target_file, record.before)
         if ours is None:
             return Finding("foreign", seen, EDITED)
+        if self._is_of_another(job, seen, record):
+            return Finding("foreign", seen, ANOTHERS.format(record.source))
         why, current = self._outdated(job, seen, record)
         if why:
             return Finding("changed", seen, why)
@@ -153,8 +156,14 @@ class Manifest:
         self._refresh(record, replace(current, target_file=ours))
         return Finding("done", seen)
 
+    def _is_of_another(self, job: Translation, seen: Seen, record: Record) -> bool:
+        """Whether it is the translation of another picture, of another folder, and not of this one that was moved."""
+        if record.source == self._address(job.source):
+            return False
+        return self._recognition.recognised(job.source, seen.source, record.source_file) is None
+
     def _outdated(self, job: Translation, seen: Seen, record: Record) -> tuple[str, Record]:
-        """Why a translation would now be another one, if so; and the record with the times that its files have now."""
+        """Why a translation would now be another one, if so; and the record with where its files are now, and when."""
         if record.settings != self.settings:
             return "was made with other settings", record
         source = self._recognition.recognised(job.source, seen.source, record.source_file)
@@ -163,7 +172,7 @@ class Manifest:
         mask = None if job.mask is None else self._recognition.recognised(job.mask, seen.mask, record.mask_file)
         if (mask is None) != (job.mask is None) or (mask is None) != (record.mask_file is None):
             return "its mask has changed", record
-        return "", replace(record, source_file=source, mask_file=mask)
+        return "", replace(record, source=self._address(job.source), source_file=source, mask_file=mask)
 
     def _refresh(self, record: Record, current: Record) -> None:
         """Write down the times that files have now, so that the next run need not read them; not worth an error."""

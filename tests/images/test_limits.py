@@ -170,7 +170,7 @@ def test_pillow_s_own_limit_is_raised_and_never_lowered(tmp_path: Path, monkeypa
 def test_a_file_of_too_many_bytes_is_refused(tmp_path: Path) -> None:
     path = kept(tmp_path, encoded("PNG"))
     os.truncate(path, 5 * 2**30)  # a hole takes no room
-    assert refusal(path) == "too large: 5 GiB; files of up to 4 GiB are read"
+    assert refusal(path) == "too large: a file of 5 GiB; files of up to 4 GiB are read"
 
 
 LARGE_METADATA = {

@@ -143,6 +143,22 @@ def test_what_cannot_be_read_is_noted_and_tried_again(enlarger, pictures):
     assert ([(result.job.name, result.broken) for result in done], before) == ([("bad.png", None)], 3)
 
 
+def test_a_picture_of_the_same_name_from_elsewhere_takes_nothing_away(enlarger, pictures):
+    out = pictures.parent / "out"
+    translated(enlarger(), pictures)
+    pictures.rename(pictures.parent / "day1")
+    pictures.mkdir()
+    Image.new("RGB", (9, 9), "red").save(pictures.parent / "day1" / "new.png")
+    assert translated(enlarger(), pictures.parent / "day1")[1] == 3  # the same pictures in a folder of another name
+    Image.new("RGB", (7, 7), "red").save(pictures / "a.png")
+    done, _ = translated(enlarger(), pictures, settings="others")
+    (refused,) = [result.broken for result in done]
+    assert refused.reason == (
+        "is the translation of ../day1/a.png; --force replaces it, --suffix or another --dst keeps both"
+    )
+    assert Image.open(out / "a.png").size == (10, 8)
+
+
 def test_what_somebody_changed_since_is_left_alone(enlarger, pictures):
     translator, out = enlarger(), pictures.parent / "out"
     translated(translator, pictures)
