@@ -12,7 +12,6 @@ from i2i.inference.journal import MANIFEST, Journal
 from i2i.inference.ledger import Ledger, Lines
 from i2i.inference.merging import ASIDE, hand_over, tidy
 from i2i.inference.records import Record, now, record_of
-from i2i.inference.remote_journal import RemoteJournal
 
 NAMED = 3
 """So many damaged lines are named by their numbers."""
@@ -23,7 +22,7 @@ class Book:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._journal = Journal(ledger.destination) if _is_local(ledger) else RemoteJournal(ledger.destination)
+        self._journal = Journal(ledger.destination)
         self._own: Lines | None = None
         self._adding = Lock()
 
@@ -37,7 +36,7 @@ class Book:
         ledger.catch_up()
         numbers = [] if ledger.manifest is None else list(ledger.manifest.damaged)
         aside = False
-        if write and _is_local(ledger):
+        if write:
             with suppress(OSError):  # what is not merged is read all the same
                 aside = tidy(ledger)
         return cls(ledger), [_about_damaged(destination, numbers, aside)] if numbers else []
@@ -72,10 +71,7 @@ class Book:
         try:
             if own is not None:
                 with suppress(OSError, I2IError):
-                    if isinstance(self._journal, RemoteJournal):
-                        self._journal.publish()
-                    else:
-                        hand_over(self._ledger, self._journal, own)
+                    hand_over(self._ledger, self._journal, own)
         finally:
             self._ledger.close()
             self._journal.close()
@@ -91,10 +87,6 @@ class Book:
     def _append(self, own: Lines, record: Record) -> None:
         line = record.line()
         self._ledger.add(own, self._journal.append(line), record, len(line))
-
-
-def _is_local(ledger: Ledger) -> bool:
-    return isinstance(ledger.destination, Path)
 
 
 def _about_damaged(destination: Path, numbers: list[int], aside: bool) -> str:

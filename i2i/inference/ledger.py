@@ -6,14 +6,12 @@ Lines stay on the disk. What is held is where the newest of each file begins, ab
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from i2i.errors import I2IError
 from i2i.inference.journal import JOURNALS, MANIFEST
@@ -125,7 +123,7 @@ class Ledger:
                 lines.stream.close()
 
     def _open(self, path: Path) -> Lines:
-        lines = Lines(path, len(self._files), path.open("rb") if isinstance(path, Path) else _fetched(path))
+        lines = Lines(path, len(self._files), path.open("rb"))
         self._files.append(lines)
         return lines
 
@@ -175,29 +173,13 @@ class Ledger:
 def journals_in(destination: Path) -> list[Path]:
     """The journals that lie beside the manifest."""
     try:
-        if not isinstance(destination, Path):
-            _forget_listings(destination)
         found = [path for path in (destination / JOURNALS).iterdir() if path.suffix == ".jsonl"]
         return sorted(found, key=lambda path: path.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
-def _forget_listings(folder: Any) -> None:
-    folder.fs.invalidate_cache()
-
-
-def _fetched(path: Any) -> BinaryIO:
-    """A temporary copy of an object: what is there once does not change."""
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 -- the ledger closes it
-    with path.open("rb") as stream:
-        shutil.copyfileobj(stream, copy)
-    return copy
-
-
 def _is(lines: Lines, path: Path) -> bool:
     """Whether the file is still the one that has been read, and nobody has shortened it."""
-    if not isinstance(path, Path):
-        return True
     now = path.stat()
     return os.path.samestat(now, os.fstat(lines.stream.fileno())) and now.st_size >= lines.read_to

@@ -198,7 +198,7 @@ class Manifest:
 
     def _address(self, source: Path) -> str:
         """Relative to the destination, where both have a folder in common."""
-        if not isinstance(source, Path) or not isinstance(self.destination, Path):
+        if not isinstance(source, Path):
             return str(source)
         whole, base = os.path.abspath(source), os.path.abspath(self.destination)  # noqa: PTH100 -- keeps links
         with suppress(ValueError):  # two drives
@@ -214,5 +214,4 @@ def _drafted(draft: Path, target: Path) -> Contents:
     except OSError as problem:
         cause = (problem.strerror or str(problem)).lower()
         raise I2IError(f"{target}: cannot be written ({draft.name}: {cause})") from problem
-    modified = found.st_mtime_ns if isinstance(target, Path) else None  # a copy has a time of its own
-    return Contents(found.st_size, modified, sha256)
+    return Contents(found.st_size, found.st_mtime_ns, sha256)

@@ -43,6 +43,7 @@ class ModelOptions(Options):
 class TranslateOptions(Options):
     strength: float = Field(1, description="how blurred")
     signal: int = Field(0, description="what it sends to its own process when it sees its third picture")
+    room: int = Field(10**9, description="how often it finds memory")
 
 
 @hookimpl
@@ -64,6 +65,7 @@ RECIPE = "model: {use: blurrer}\ndataset: {use: pictures}\ntrainer: {use: blurre
 MODEL = """
 import os
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -83,6 +85,8 @@ class Blurrer(nn.Module):
         SEEN.append(tuple(images.shape))
         if request.options.signal and len(SEEN) == 3:
             os.kill(os.getpid(), request.options.signal)
+        if len(SEEN) == request.options.room:
+            raise torch.OutOfMemoryError("no more")
         blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
         blurred = images.lerp(blurred, request.options.strength)
         blurred = self.norm(blurred) / 8 + 0.5 if self.geometry.tiling == "statistics" else blurred
@@ -478,6 +482,20 @@ def test_memory_decides_how_large_tiles_are(folder, run):
     assert numpy.array_equal(pixels(folder / "tiled" / "a.png"), pixels(folder / "whole" / "a.png"))
 
 
+def test_memory_that_runs_out_amid_a_picture_costs_that_picture_alone(folder, run):
+    for name in "ab":
+        picture(folder / "large" / f"{name}.png", size=(61, 47))
+    seen().clear()
+    settings = ("--tile", 16, "--set", "translate.room=15")
+    result = run(*settings, src=("large",))
+    assert (result.code, result.out) == (3, ["1 of 2 pictures translated into out"])
+    assert result.err[1:] == ["not translated: large/a.png: out of memory; lower --memory, or --tile"]
+    assert everything(folder / "out") == [MANIFEST, "b.png"]
+    result = run(*settings, src=("large",))
+    assert (result.code, result.out) == (0, ["1 of 2 pictures translated into out; 1 were done before"])
+    assert (folder / "out" / "a.png").read_bytes() == (folder / "out" / "b.png").read_bytes()
+
+
 def test_too_little_memory_is_told_with_what_it_takes(folder, run):
     picture(folder / "large" / "a.png", 1, size=(900, 1100))
     result = run("--memory", "1MB", src=("large",))
@@ -584,6 +602,23 @@ def test_two_processes_share_the_pictures_and_leave_one_manifest(folder, run):
     assert run().out == ["nothing to do: all 11 pictures are translated in out"]
 
 
+def test_a_wrong_use_is_told_once_and_not_by_every_process(folder, run):
+    result = run("--devices", 2, src=("nowhere",))
+    assert (result.code, result.out, result.err) == (2, [], ["Error: nowhere: no such file or folder"])
+
+
+def test_a_name_cannot_break_a_line_in_two(folder, run):
+    spoil(folder, "two\nlines\x1b[31m.jpg")
+    result = run()
+    assert result.code == 3
+    assert len(result.err) == 2
+    assert result.err[1].startswith(r"not translated: photos/two\nlines\x1b[31m.jpg: ")
+    stopped = run("--on-error", "stop")
+    assert stopped.code == 1
+    assert stopped.err[1].startswith(r"Error: not translated: photos/two\nlines\x1b[31m.jpg: ")
+    assert len(stopped.err) == 3
+
+
 def packed(path, folder):
     with tarfile.open(path, "w") as archive:
         archive.add(folder, ".")
@@ -685,6 +720,7 @@ def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(fold
     (folder / "inbox" / "broken.jpg").write_text("not a picture")
     appears(folder / "out" / "deep" / "a.png", process)
     picture(folder / "inbox" / "b.png")
+    os.utime(folder / "inbox" / "b.png", (time.time() + 86400,) * 2)  # of a camera whose clock is fast
     appears(folder / "out" / "b.png", process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)

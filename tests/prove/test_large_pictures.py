@@ -248,8 +248,8 @@ def test_quick_norms_show_no_border(both_fit, untiled, weights, tmp_path, figure
     content = steps(untiled, layout, feather)
     difference = numpy.abs(quick - untiled)
     figure(
-        f"{BOTH_FIT[0]}×{BOTH_FIT[1]} pixels in {len(layout)} tiles of {SIDE}, quick norms, {weights[2]}: the mean step "
-        f"between neighbours is {across:.3f} of that elsewhere across borders and {blended:.3f} where tiles blend "
+        f"{BOTH_FIT[0]}×{BOTH_FIT[1]} pixels in {len(layout)} tiles of {SIDE}, quick norms, {weights[2]}: the mean "
+        f"step between neighbours is {across:.3f} of that elsewhere across borders, {blended:.3f} where tiles blend "
         f"({content[0]:.3f} and {content[1]:.3f} at the same places without tiles); the picture is "
         f"{difference.mean():.2f} levels from that without tiles in the mean, {numpy.quantile(difference, 0.99):.0f} "
         "or less in 99 %"

@@ -1,5 +1,4 @@
 import torch
-
 from i2i_sound.healthy import softener
 
 

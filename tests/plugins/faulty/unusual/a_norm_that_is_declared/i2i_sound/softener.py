@@ -1,8 +1,7 @@
 from dataclasses import replace
 
-from torch.nn.functional import group_norm, instance_norm
-
 from i2i_sound.healthy import softener
+from torch.nn.functional import group_norm, instance_norm
 
 
 class Softener(softener.Softener):
