@@ -115,14 +115,15 @@ def watch(order: Order) -> None:
         return state is None or failed.get(job.name) == state or 0 <= time.time() - state[1] / 1e9 < SETTLED_SECONDS
 
     while True:
-        for done in order.files.translated(order.pending(not_yet)):
-            if done.broken is None:
-                _say(f"{done.job.source} → {done.job.target}")
-            else:
-                failed[done.job.name] = _state(done.job.source) or (0, 0)
-                _say(f"not translated: {done.broken}", err=True)
-            for phrase in done.lost:
-                _say(f"{phrase}: {done.job.target}", err=True)
+        with closing(order.files.translated(order.pending(not_yet))) as results:
+            for done in results:
+                if done.broken is None:
+                    _say(f"{done.job.source} → {done.job.target}")
+                else:
+                    failed[done.job.name] = _state(done.job.source) or (0, 0)
+                    _say(f"not translated: {done.broken}", err=True)
+                for phrase in done.lost:
+                    _say(f"{phrase}: {done.job.target}", err=True)
         time.sleep(POLL_SECONDS)
 
 
@@ -135,7 +136,7 @@ def foretell(order: Order) -> None:
         refusal = f"  (not: {todo.refusal})" if todo.refusal else ""
         _say(f"{todo.job.source} → {todo.job.target}{refusal}")
     before = f"; {pending.done_before} are done" if pending.done_before else ""
-    _say(f"would translate {count} of {order.plan.count()} pictures into {order.plan.destination}{before}")
+    _say(f"would translate {count} of {_total(order)} pictures into {order.plan.destination}{before}")
 
 
 def pack_up(order: Order, archive: Path, keep: bool) -> None:
@@ -156,6 +157,8 @@ def pack_up(order: Order, archive: Path, keep: bool) -> None:
         if place == folder or folder in place.parents:
             with suppress(OSError):  # it holds something that is not ours
                 place.rmdir()
+    if folder.is_dir():
+        _say(f"{folder} holds something else besides and stays", err=True)
 
 
 def _say(text: str, err: bool = False) -> None:

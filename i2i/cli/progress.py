@@ -62,8 +62,8 @@ class Counter(Onlooker):
 
     def count(self, done: int) -> None:
         """So many are done."""
-        self.done = done
-        self.show(done, 0.0, "")
+        self.done = max(self.done, done)
+        self.show(self.done, 0.0, "")
 
     def reported(self, items: Sequence[Any], fraction: float, scalars: Mapping[str, float]) -> None:
         """The batch at hand is that far."""

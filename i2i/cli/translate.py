@@ -75,7 +75,7 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 @click.option("--tile", "side", type=click.IntRange(1), metavar="PIXELS", help="Translate pictures larger than this in "
               "tiles of at most this side, whatever memory there is.")  # fmt: skip
 @click.option("--tile-norms", "norms", type=click.Choice(["quick", "exact"]), default="quick", show_default=True,
-              help="In tiles of a model whose norms look at the whole picture: from a sample of it, or from all of it "
+              help="In tiles of a model whose norms look at the whole picture: from it made smaller, or from all of it "
               "as without tiles, which takes longer.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Translate everything anew, and replace what is not ours.")
 @click.option("--verify", is_flag=True, help="Compare what was done before with its hashes; do anew what is damaged.")
@@ -278,7 +278,8 @@ def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[
             raise UsageError(f"{flag} is for pictures that are translated: it needs --src DIR")
     if every is not None and given["self_ensemble"]:
         raise UsageError("--save-every shows a picture on its way, --self-ensemble makes eight: leave one of them out")
-    for flag in [flag for flag in ("dry_run", "force", "verify") if given["watch"] and given[flag]]:
+    once = ("dry_run", "force", "verify", "max_bad", "save_every")
+    for flag in [flag for flag in once if given["watch"] and given[flag]]:
         raise UsageError(
             f"--watch looks again and again, --{flag.replace('_', '-')} is for once: leave one of them out"
         )

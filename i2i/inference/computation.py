@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from i2i.contracts import Geometry, Options, Request
-from i2i.errors import I2IError
+from i2i.errors import I2IError, UsageError
 from i2i.images.whole import Whole
 from i2i.inference.ensemble import in_all_ways
 from i2i.inference.fitting import apply_whole
@@ -100,6 +100,12 @@ class Computation:
                 return
             except OutOfMemory as failure:
                 if not self._retreats(len(which), size):
+                    yield failure
+                    return
+            except UsageError:
+                raise
+            except I2IError as failure:  # the model's own, of one of them
+                if len(which) == 1:
                     yield failure
                     return
         if len(which) > 1:
@@ -214,11 +220,13 @@ class Computation:
                         raise
                     self._tell_once(f"out of memory with tiles of {side} pixels: smaller ones from now on")
                     self.largest_side = side = smaller
-        except I2IError as failure:
+        except OutOfMemory as failure:
             if self.runtime.device.type == "cpu":
                 return failure
             self._move_to_cpu(str(failure))
             return next(self.answers([picture], lambda which: request))
+        except I2IError as failure:
+            return failure
 
     def _side(self, picture: Whole, size: tuple[int, int]) -> int:
         """Of tiles that fit into what memory is left."""

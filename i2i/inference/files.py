@@ -178,7 +178,7 @@ class Files:
         job = translated.item.job
         if translated.frames > 1:
             return self._write_frames(job, before_rename)
-        if translated.untouched and job.target.suffix.lower() == job.source.suffix.lower():
+        if translated.untouched and self.frames == "all" and job.target.suffix.lower() == job.source.suffix.lower():
             write_copy(job.source, job.target, before_rename)
             return ["copied, as nothing of it is transparent or masked"]
         if isinstance(translated.picture, Bands):
@@ -205,15 +205,14 @@ class Files:
 
 def _of_this_picture(failure: I2IError, job: Job) -> BrokenPicture:
     """The same, where other pictures may well be written; else it is raised."""
-    from i2i.training.runtime import OutOfMemory
-
     if isinstance(failure, BrokenPicture):
         return failure
-    if isinstance(failure, OutOfMemory):  # of a tile further down; all before it is thrown away
-        return BrokenPicture(job.source, str(failure))
-    if isinstance(failure.__cause__, OSError) and failure.__cause__.errno in OF_ONE_PLACE:
+    cause = failure.__cause__
+    if isinstance(cause, OSError) and cause.errno in OF_ONE_PLACE:
         return BrokenPicture(job.target, str(failure).removeprefix(f"{job.target}: "))
-    raise failure
+    if isinstance(cause, OSError) or isinstance(failure, UsageError):
+        raise failure
+    return BrokenPicture(job.source, str(failure))  # a tile further down failed; all before it is thrown away
 
 
 def _is_picture(path: Path) -> bool:
@@ -300,7 +299,7 @@ def write_numbered(
     """Write pictures as `00000.png` and so on; each comes back once it is written, in order.
 
     Writing overlaps with the model, of which `batch` come at once.
-    `written` and closing as for `translate_files`. Raises `I2IError` where the destination cannot be written to.
+    `written` and closing as for `Files.translated`. Raises `I2IError` where the destination cannot be written to.
     """
     from i2i.inference.pipeline import overlapped
 

@@ -138,14 +138,17 @@ def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
 
 
 def read_ahead(
-    open_item: Callable[[Item, Callable[[int], None]], object], items: Iterable[Item], ahead: int
+    open_item: Callable[[Item, Callable[[int], None]], object],
+    items: Iterable[Item],
+    ahead: int,
+    most: int = AHEAD_BYTES,
 ) -> Generator[Read[Item]]:
     """Pictures in order; one that cannot be read says so instead.
 
     `open_item` is given a function to be told, before anything is decoded, how many bytes that will take; it waits
-    until there is room for them.
+    until there is room for them, of `most` in all.
     """
-    room = Room()
+    room = Room(most)
 
     def read(numbered: tuple[int, Item]) -> Read[Item]:
         index, item = numbered

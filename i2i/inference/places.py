@@ -17,6 +17,7 @@ from i2i.images.remote import url_of
 from i2i.images.sources import Sources
 from i2i.images.walking import Address, Folder
 from i2i.inference.conflicts import checked
+from i2i.inference.journal import MANIFEST
 from i2i.inference.masks import Masks
 from i2i.inference.naming import Names, Naming
 
@@ -142,7 +143,7 @@ def tar_of(destination: Path) -> Path | None:
         return None
     if destination.suffix.lower() != ".tar":
         raise UsageError(f"{destination}: --dst is a folder to write to, or a .tar")
-    if os.path.lexists(destination) and not parts_of(destination).is_dir():
+    if os.path.lexists(destination) and not (parts_of(destination) / MANIFEST).is_file():
         raise UsageError(f"{destination}: is there already; delete it or choose another --dst")
     return destination
 

@@ -21,7 +21,7 @@ from i2i.inference.computation import MOST_AT_ONCE, WITHIN_MEMORY, Computation, 
 from i2i.inference.fitting import on_its_way
 from i2i.inference.onlooker import Nobody, Onlooker
 from i2i.inference.opening import Opening, Subject
-from i2i.inference.pipeline import Read, batched, read_ahead
+from i2i.inference.pipeline import AHEAD_BYTES, Read, batched, read_ahead
 from i2i.inference.sampling import Place, closed_walk, pictures_at
 from i2i.inference.tiled import Bands
 from i2i.recipe import validate_options
@@ -184,7 +184,8 @@ class Translator:
         def size_of(padded: tuple[int, int] | None) -> int:
             return batch or computation.batch_for(padded)
 
-        reads = read_ahead(opening.open, subjects, ahead=(2 * batch if batch is not None else MOST_AT_ONCE) + 2)
+        ahead = (2 * batch if batch is not None else MOST_AT_ONCE) + 2
+        reads = read_ahead(opening.open, subjects, ahead, min(AHEAD_BYTES, computation.budget // 8))
         with closing(reads):
             for group in batched(reads, self._padded, size_of, most):
                 if group[0].picture is None:

@@ -122,5 +122,7 @@ def _remove(path: Path) -> None:
 
 def _explained(error: OSError, folder: Path) -> I2IError:
     if error.errno == errno.ENOSPC:
-        return I2IError(f"{folder}: the disk is full of what exact norms put aside; free some, or take --norms quick")
+        return I2IError(
+            f"{folder}: the disk is full of what exact norms put aside; free some, or take --tile-norms quick"
+        )
     return I2IError(f"{folder}: cannot put aside what exact norms need ({error.strerror})")
