@@ -162,8 +162,12 @@ def pack_up(order: Order, archive: Path, keep: bool) -> None:
 
 
 def _say(text: str, err: bool = False) -> None:
+    click.echo(_spelled(text), err=err)
+
+
+def _spelled(text: str) -> str:
     """One line; what a file's name could do to a terminal or to the lines is spelled out."""
-    click.echo("".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text), err=err)
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _translate(order: Order, pending: Pending, total: int) -> tuple[Tally, str | None]:
@@ -186,7 +190,7 @@ def _translate(order: Order, pending: Pending, total: int) -> tuple[Tally, str |
 
 
 def _too_many(tally: Tally, limit: int) -> str:
-    listed = [f"not translated: {picture}" for picture in tally.broken]
+    listed = [_spelled(f"not translated: {picture}") for picture in tally.broken]
     allowed = "stopped at the first" if limit == 0 else f"stopped, as more than {limit} failed"
     return "\n".join([*listed, f"{allowed}; {len(tally)} pictures are translated, and the next run goes on from there"])
 

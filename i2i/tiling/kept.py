@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import weakref
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -69,13 +70,14 @@ class Kept:
 class Files:
     """Files in a folder, each the memory of a storage; `written` counts their bytes.
 
-    A file has no name from the moment on in which its storage lies in it, so it is gone with the storage, or with the
-    process; where the system gives names only back later (Windows), whoever made the folder removes them.
+    A file loses its name as soon as it is written, so it is gone with its storage, or with the process, however that
+    ends. Where the system keeps names of what is in use (Windows), `remove` takes away what nobody uses any more.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._numbers = count()
+        self._names = (f".i2i-norms-{secrets.token_hex(4)}.{number}" for number in count())
+        self._named: list[Path] = []
         self.written = 0
 
     def __call__(self, storage: UntypedStorage) -> UntypedStorage | None:
@@ -86,7 +88,7 @@ class Files:
         size = storage.nbytes()
         if size < SMALL or storage.filename is not None:
             return None
-        path = self._folder / f"{next(self._numbers)}"
+        path = self._folder / next(self._names)
         try:
             numbers = torch.empty(0, dtype=torch.uint8).set_(storage.cpu())
             with path.open("wb") as file:  # not through the mapping: there a full disk ends the process
@@ -95,9 +97,14 @@ class Files:
         except OSError as error:
             raise _explained(error, self._folder) from error
         finally:
-            _remove(path)
+            self._named.append(path)
+            self.remove()
         self.written += size
         return mapped
+
+    def remove(self) -> None:
+        """Take away all names that there still are."""
+        self._named = [path for path in self._named if not _is_removed(path)]
 
 
 def _tensors(found: Any) -> Iterator[Tensor]:
@@ -113,11 +120,12 @@ def _memory(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _remove(path: Path) -> None:
+def _is_removed(path: Path) -> bool:
     try:
         path.unlink(missing_ok=True)
-    except PermissionError:  # Windows, where it is in use
-        return
+    except PermissionError:
+        return False
+    return True
 
 
 def _explained(error: OSError, folder: Path) -> I2IError:

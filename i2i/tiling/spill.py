@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, UntypedStorage
@@ -29,7 +28,7 @@ def spilled(
     """The outputs (C, height · scale, width · scale) of all tiles, in the layout's order.
 
     Each tile's translation pauses at each call that looks at the whole picture, until all others have come as far and
-    their moments are known; what it holds waits in files below `folder`. So the work is that of one translation and the
+    their moments are known; what it holds waits in files of `folder`. So the work is that of one translation and the
     memory that of one tile. The files have no names and are gone when the process is, however it ends.
 
     `compute` runs in a thread for each tile, one at a time, inside a `context` of its own; its torch calls are made by
@@ -37,8 +36,8 @@ def spilled(
     Raises `I2IError` where the disk is full or the model computes differently in different tiles.
     """
     with ExitStack() as stack:
-        place = stack.enter_context(TemporaryDirectory(prefix=".i2i-norms-", dir=folder, ignore_cleanup_errors=True))
-        files = Files(Path(place))
+        files = Files(folder)
+        stack.callback(files.remove)
         waiting = [Waiting(compute, tile, files, context) for tile in layout]
         stack.callback(_stopped, waiting)
         moments: Moments | None = None

@@ -685,10 +685,9 @@ def test_a_signal_ends_it_in_one_line_and_the_next_run_goes_on(folder, run, numb
     result = run("--batch", 1, "--set", f"translate.signal={int(number)}")
     signal.signal(signal.SIGINT, before[0])  # a command that is stopped is deaf until its process ends
     signal.signal(signal.SIGTERM, before[1])
-    done = len(everything(folder / "out")) - 1
+    done = len([name for name in everything(folder / "out") if name != MANIFEST])
     assert (result.code, result.out) == (code, [])
     assert result.err == ["blurrer: needs no weights", f"Error: stopped; {done} of 23 pictures are written"]
-    assert everything(folder / "out")[0] == MANIFEST
     seen().extend([()] * 3)
     again = run("--batch", 1, "--set", f"translate.signal={int(number)}")
     assert (again.code, again.out) == (0, [f"{23 - done} of 23 pictures translated into out; {done} were done before"])

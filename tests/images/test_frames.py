@@ -499,7 +499,7 @@ def test_a_format_that_holds_one_picture_names_those_that_hold_several(tmp_path,
     path = tmp_path / f"a{suffix}"
     with pytest.raises(BrokenPicture) as refusal:
         write_frames(map(whole, scene(3)), Frames(4, (10,) * 4, 0), path)
-    several = "GIF, WebP, PNG, AVIF, TIFF and HEIC hold several"
+    several = "GIF, WebP, PNG, AVIF, TIFF and HEIC hold several; or take --frames first"
     assert str(refusal.value) == f"{path}: cannot be written (4 frames as {name}: it holds one; {several})"
     with pytest.raises(BrokenPicture, match="4 pages as"):
         write_frames(map(whole, scene(3)), Frames(4, pages=True), path)

@@ -81,7 +81,7 @@ def _weigh_directory(
     whole = len(entries) // layout.entry.size * layout.entry.size
     for tag, kind, number, value in layout.entry.iter_unpack(entries[:whole]):
         size = number * _SIZES.get(kind, 0)
-        if number > _FEW and kind not in _TEXTS and size <= weighed.file_bytes:
+        if number > _FEW and kind not in _TEXTS and 0 < size <= weighed.file_bytes:
             weighed.add_numbers(tag, number)
         if number > _FEW and as_metadata:
             weighed.add(_KINDS.get(tag) or f"tag {tag}", size)
