@@ -25,7 +25,7 @@ def fits(profile: bytes | None, channels: int) -> bool:
     return bool(profile) and profile[16:20] == _SPACES[channels]  # type: ignore[index]
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=8)
 def to_srgb(profile: bytes, mode: str) -> Transform | None:
     """From the profile's colours, L, RGB or CMYK, to sRGB.
 
@@ -35,13 +35,13 @@ def to_srgb(profile: bytes, mode: str) -> Transform | None:
     return None if transform is None or (mode == "RGB" and _moves_nothing(transform)) else transform
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=8)
 def from_srgb(profile: bytes) -> Transform | None:
     """From sRGB to a profile's colours, RGB; None where it knows no way there."""
     return _transform(profile, "RGB", inverse=True)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=8)
 def is_srgb(profile: bytes) -> bool:
     """Whether a profile is one of RGB, can be used, and leaves the colours of sRGB where they are."""
     return _transform(profile, "RGB", inverse=False) is not None and to_srgb(profile, "RGB") is None

@@ -22,7 +22,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePath
 
 from i2i.errors import BrokenPicture, I2IError
 from i2i.inference.book import Book
@@ -200,11 +201,16 @@ class Manifest:
         """Relative to the destination, where both have a folder in common."""
         if not isinstance(source, Path):
             return str(source)
-        whole, base = os.path.abspath(source), os.path.abspath(self.destination)  # noqa: PTH100 -- keeps links
-        with suppress(ValueError):  # two drives
-            if os.path.commonpath([whole, base]) != Path(base).anchor:
-                return Path(os.path.relpath(whole, base)).as_posix()
-        return whole
+        return (PurePath(_folder_address(str(source.parent), str(self.destination))) / source.name).as_posix()
+
+
+@lru_cache(8)  # jobs come folder by folder
+def _folder_address(folder: str, destination: str) -> str:
+    whole, base = os.path.abspath(folder), os.path.abspath(destination)  # noqa: PTH100 -- keeps links
+    with suppress(ValueError):  # two drives
+        if os.path.commonpath([whole, base]) != Path(base).anchor:
+            return os.path.relpath(whole, base)
+    return whole
 
 
 def _drafted(draft: Path, target: Path) -> Contents:

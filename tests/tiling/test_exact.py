@@ -299,7 +299,7 @@ def test_a_full_disk_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("secrets.token_hex", lambda length: "token")
     (tmp_path / ".i2i-norms-token.0").symlink_to("/dev/full")
     with pytest.raises(
-        I2IError, match="the disk is full of what exact norms put aside; free some, or take --norms qui"
+        I2IError, match="the disk is full of what exact norms put aside; free some, or take --tile-norms quick"
     ):
         Files(tmp_path)(torch.rand(SMALL).untyped_storage())
     assert list(tmp_path.iterdir()) == []
