@@ -105,6 +105,8 @@ class Computation:
             except UsageError:
                 raise
             except I2IError as failure:  # the model's own, of one of them
+                if isinstance(failure.__cause__, OSError):  # of whoever writes what it shows on the way
+                    raise
                 if len(which) == 1:
                     yield failure
                     return

@@ -69,7 +69,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from i2i import Geometry
+from i2i import Geometry, I2IError
 
 SEEN = []
 
@@ -87,6 +87,8 @@ class Blurrer(nn.Module):
             os.kill(os.getpid(), request.options.signal)
         if len(SEEN) == request.options.room:
             raise torch.OutOfMemoryError("no more")
+        if not images.flatten(1).any(1).all():
+            raise I2IError("nothing but darkness")
         blurred = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
         blurred = images.lerp(blurred, request.options.strength)
         blurred = self.norm(blurred) / 8 + 0.5 if self.geometry.tiling == "statistics" else blurred
@@ -275,6 +277,17 @@ def test_what_cannot_be_read_is_listed_the_rest_is_done_and_it_is_tried_again(fo
     assert run().out == ["1 of 4 pictures translated into out; 3 were done before"]
     lines = [json.loads(line) for line in (folder / "out" / MANIFEST).read_text().splitlines()]
     assert all(isinstance(line, dict) for line in lines)
+
+
+@pytest.mark.parametrize("batch", [(), ("--batch", 1), ("--batch", 8), ("--tile", 6)])
+def test_what_the_model_itself_refuses_costs_that_picture_alone(folder, run, batch):
+    run(dst="whole")
+    Image.new("RGB", (12, 9)).save(folder / "photos" / "dark.png")
+    result = run(*batch)
+    assert (result.code, result.out) == (3, ["3 of 4 pictures translated into out"])
+    assert result.err[1:] == ["not translated: photos/dark.png: nothing but darkness"]
+    for name in ("a.png", "b.jpg", "deep/c.png"):
+        assert abs(pixels(folder / "out" / name).astype(int) - pixels(folder / "whole" / name)).max() <= 1
 
 
 @pytest.mark.parametrize(
