@@ -563,7 +563,7 @@ def test_flags_for_translations_want_pictures(folder, run, flag):
 def test_what_is_larger_than_allowed_is_refused_and_the_rest_is_done(folder, run, flags, why):
     for path in ("photos/a.png", "photos/deep/c.png"):
         (folder / path).unlink()
-    Image.new("L", (1, 1)).save(folder / "photos" / "tiny.pgm")
+    Image.new("L", (1, 1), 200).save(folder / "photos" / "tiny.pgm")
     result = run(*flags)
     assert (result.code, result.out) == (3, ["1 of 2 pictures translated into out"])
     assert len(result.err) == 2
