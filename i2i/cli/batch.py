@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ import click
 from i2i.cli.progress import counting
 from i2i.errors import BrokenPicture, I2IError
 from i2i.inference.files import Done, Pending, StepsWriter
-from i2i.inference.journal import MANIFEST
 from i2i.inference.places import Job, Plan
 from i2i.inference.ranks import WHOLE, Share
 
@@ -139,26 +138,16 @@ def foretell(order: Order) -> None:
     _say(f"would translate {count} of {_total(order)} pictures into {order.plan.destination}{before}")
 
 
-def pack_up(order: Order, archive: Path, keep: bool) -> None:
-    """Put what is done into an archive, and delete it where it was unless it is to be kept for a next run."""
+def pack_up(order: Order, archive: Path, complete: bool) -> None:
+    """Put what is done into an archive, if all of it is; the folder that it was gathered in always stays."""
     from i2i.images.archives import pack
 
-    done = [job for job in order.plan if order.files.manifest.state(job) == "done"]
-    _say(f"{pack(((job.target, job.name) for job in done), archive)} pictures packed into {archive}")
     folder = order.plan.destination
-    if keep:
-        _say(f"{folder} is kept for the next run, which packs {archive} again", err=True)
+    if not complete:
+        _say(f"{archive} is not packed, as pictures are missing; {folder} is kept for the next run", err=True)
         return
-    for job in done:
-        job.target.unlink()
-    order.files.manifest.close()
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for place in sorted({place for job in done for place in (job.target.parent, *job.target.parents)}, reverse=True):
-        if place == folder or folder in place.parents:
-            with suppress(OSError):  # it holds something that is not ours
-                place.rmdir()
-    if folder.is_dir():
-        _say(f"{folder} holds something else besides and stays", err=True)
+    done = ((job.target, job.name) for job in order.plan if order.files.manifest.state(job) == "done")
+    _say(f"{pack(done, archive)} pictures packed into {archive}; {folder} may be deleted")
 
 
 def _say(text: str, err: bool = False) -> None:

@@ -242,7 +242,7 @@ def _translate_files(
         else:
             code = carry_out(order)
             if archive is not None:
-                pack_up(order, archive, keep=code != 0)
+                pack_up(order, archive, complete=code == 0)
             return code
     return 0
 

@@ -17,7 +17,6 @@ from i2i.images.remote import url_of
 from i2i.images.sources import Sources
 from i2i.images.walking import Address, Folder
 from i2i.inference.conflicts import checked
-from i2i.inference.journal import MANIFEST
 from i2i.inference.masks import Masks
 from i2i.inference.naming import Names, Naming
 
@@ -136,14 +135,14 @@ def make_destination(destination: Path) -> None:
 def tar_of(destination: Path) -> Path | None:
     """The archive that is asked for by a destination such as `out.tar`, unless it is a folder; else None.
 
-    Translations are gathered in the folder `out.tar.parts`, which stays as long as any picture failed. Raises
-    `UsageError` where the archive is already there without that folder, and for archives of other kinds.
+    Translations are gathered in the folder `out.tar.parts`, which stays. Raises `UsageError` where the archive is
+    already there, and for archives of other kinds.
     """
     if os.path.isdir(destination) or not is_archive(destination.name):  # noqa: PTH112
         return None
     if destination.suffix.lower() != ".tar":
         raise UsageError(f"{destination}: --dst is a folder to write to, or a .tar")
-    if os.path.lexists(destination) and not (parts_of(destination) / MANIFEST).is_file():
+    if os.path.lexists(destination):
         raise UsageError(f"{destination}: is there already; delete it or choose another --dst")
     return destination
 
