@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from i2i import Geometry, I2IError, PatchDiscriminator, Request, ResNetGenerator, UNetGenerator, initialise
+from i2i import Geometry, PatchDiscriminator, Request, ResNetGenerator, UNetGenerator, UsageError, initialise
 from i2i_cyclegan import ModelOptions
 
 
@@ -34,8 +34,8 @@ class CycleGAN(nn.Module):
         networks = {"source-to-target": self.to_target, "target-to-source": self.to_source}
         network = networks[options.direction]
         if network is None:
-            there = ", ".join(direction for direction, held in networks.items() if held is not None)
-            raise I2IError(f"these weights hold no generator for the direction {options.direction}; they hold {there}")
+            held = ", ".join(direction for direction, network in networks.items() if network is not None)
+            raise UsageError(f"these weights hold no generator for the direction {options.direction}; they hold {held}")
         return network(images)
 
 
