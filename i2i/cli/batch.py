@@ -140,7 +140,7 @@ def foretell(order: Order) -> None:
 
 def pack_up(order: Order, archive: Path, complete: bool) -> None:
     """Put what is done into an archive, if all of it is; the folder that it was gathered in always stays."""
-    from i2i.images.archives import pack
+    from i2i.images.sources.archives import pack
 
     folder = order.plan.destination
     if not complete:

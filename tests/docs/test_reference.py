@@ -17,7 +17,7 @@ import yaml
 import i2i
 from i2i import hookspecs, testing
 from i2i.errors import I2IError, Interrupted, UsageError
-from i2i.inference.records import Record
+from i2i.inference.manifest.records import Record
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -19,10 +19,10 @@ import pytest
 from PIL import Image
 
 from i2i import BrokenPicture, I2IError, UsageError, open_picture
-from i2i.images.archives import is_archive, pack, read_archive
-from i2i.images.entries import Entry
 from i2i.images.limits import Limits
-from i2i.images.walking import Folder
+from i2i.images.sources.archives import is_archive, pack, read_archive
+from i2i.images.sources.entries import Entry
+from i2i.images.sources.walking import Folder
 
 KINDS = pytest.mark.parametrize("kind", ["tar", "zip"])
 
@@ -267,7 +267,7 @@ def test_a_zipped_picture_that_grows_beyond_all_limits_is_not_unpacked(
 ) -> None:
     bomb = packed(tmp_path / "photos.zip", [("x.png", bytes(2**20))], zipfile.ZIP_DEFLATED)
     assert bomb.stat().st_size < 2**11
-    monkeypatch.setattr("i2i.images.archives.LIMITS", Limits(file_bytes=2**11))
+    monkeypatch.setattr("i2i.images.sources.archives.LIMITS", Limits(file_bytes=2**11))
     with pytest.raises(BrokenPicture, match=r"photos\.zip/x\.png: too large: a file of 1 MiB; "):
         open_picture(listed(bomb)["x.png"])
 

@@ -15,11 +15,11 @@ from PIL import Image
 from i2i import BrokenPicture, I2IError, UsageError
 from i2i.images.encode import PLAIN
 from i2i.images.frames import Frames, frame_count, open_frames, write_frames
-from i2i.images.frames_tiff import write_tiff
+from i2i.images.frames.sequence import naming_frame
+from i2i.images.frames.tiff import write_tiff
 from i2i.images.holding import held
 from i2i.images.limits import Limits
 from i2i.images.metadata import Metadata
-from i2i.images.sequence import naming_frame
 from i2i.images.whole import Levels, Whole, open_whole
 
 EXACT, NEAR = (".gif", ".png", ".apng"), (".webp", ".avif")

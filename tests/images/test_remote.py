@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from i2i import BrokenPicture, I2IError, UsageError, open_picture
-from i2i.images.entries import Entry
-from i2i.images.remote import url_of
 from i2i.images.sources import Sources
+from i2i.images.sources.entries import Entry
+from i2i.images.sources.remote import url_of
 from i2i.inference.places import Naming, plan
 
 pytest.importorskip("upath")

@@ -22,13 +22,12 @@ from pydantic import BaseModel
 
 from i2i.errors import BrokenPicture, I2IError
 from i2i.images.drafts import complete_or_not_at_all
-from i2i.inference import locking, merging
-from i2i.inference.contents import Contents
-from i2i.inference.journal import JOURNALS, MANIFEST, Journal
-from i2i.inference.ledger import Ledger
-from i2i.inference.locking import alone, try_lock
-from i2i.inference.manifest import Manifest, Seen, settings_hash
-from i2i.inference.records import Record, now, record_of
+from i2i.inference.manifest import Manifest, Seen, locking, merging, settings_hash
+from i2i.inference.manifest.contents import Contents
+from i2i.inference.manifest.journal import JOURNALS, MANIFEST, Journal
+from i2i.inference.manifest.ledger import Ledger
+from i2i.inference.manifest.locking import alone, try_lock
+from i2i.inference.manifest.records import Record, now, record_of
 
 SETTINGS, OTHERS = settings_hash({"seed": 0}), settings_hash({"seed": 1})
 SECONDS = 60
@@ -159,7 +158,7 @@ def test_a_source_that_was_only_touched_is_done_and_read_once(tmp_path: Path, mo
     with opened(tmp_path) as manifest:
         assert manifest.state(a) == "done"
     assert lines(tmp_path)[-1].source_file == Contents(7, a.source.stat().st_mtime_ns, sha256(b"picture"))
-    monkeypatch.setattr("i2i.inference.contents.sha256_of", None)  # nothing is hashed from now on
+    monkeypatch.setattr("i2i.inference.manifest.contents.sha256_of", None)  # nothing is hashed from now on
     with opened(tmp_path) as manifest:
         assert manifest.state(a) == "done"
 
@@ -289,7 +288,7 @@ def test_copies_with_other_times_are_ours_and_hashed_once(tmp_path: Path, monkey
     later(a.target)
     with opened(moved) as manifest:
         assert manifest.state(a) == "done"
-    monkeypatch.setattr("i2i.inference.contents.sha256_of", None)
+    monkeypatch.setattr("i2i.inference.manifest.contents.sha256_of", None)
     with opened(moved) as manifest:
         assert manifest.state(a) == "done"
 
@@ -598,7 +597,7 @@ def test_pictures_go_through_many_threads(tmp_path: Path, monkeypatch: pytest.Mo
 
     with opened(tmp_path) as manifest, ThreadPoolExecutor(8) as threads:
         seen = [manifest.examine(each).seen for each in jobs]
-        monkeypatch.setattr("i2i.inference.journal.os.fsync", slowly)
+        monkeypatch.setattr("i2i.inference.manifest.journal.os.fsync", slowly)
         list(threads.map(lambda at: manifest.about_to_appear(jobs[at], jobs[at].source, seen[at]), range(40)))
         assert 0 < len(synced) < 30  # threads that wait share a call
         monkeypatch.undo()
@@ -757,7 +756,7 @@ def test_a_lock_whose_file_has_gone_meanwhile_is_no_lock(tmp_path: Path, monkeyp
 
 @locks_needed
 def test_a_journal_that_was_taken_for_left_over_is_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("i2i.inference.journal.try_lock", first_deleting(tmp_path / "out" / JOURNALS))
+    monkeypatch.setattr("i2i.inference.manifest.journal.try_lock", first_deleting(tmp_path / "out" / JOURNALS))
     journal = Journal(tmp_path / "out")
     assert journal.begin().exists()
     journal.close()

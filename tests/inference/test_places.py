@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from i2i import I2IError, UsageError
-from i2i.inference.conflicts import ignores_case
 from i2i.inference.places import Naming, make_destination, plan, tar_of, with_masks
+from i2i.inference.places.conflicts import ignores_case
 
 WITHOUT_JPEG_2000 = {".jpg": "JPEG", ".png": "PNG"}
 
@@ -136,7 +136,7 @@ def test_the_order_is_the_same_every_time_and_whatever_the_disk_says(tree, monke
         def __exit__(self, *problem):
             self.entries.close()
 
-    monkeypatch.setattr("i2i.images.walking.os.scandir", Backwards)
+    monkeypatch.setattr("i2i.images.sources.walking.os.scandir", Backwards)
     assert list(jobs) == before
 
 
@@ -355,7 +355,7 @@ def test_twins_but_for_the_case_are_two_files_where_the_disk_tells_them_apart(tm
 )
 def test_twins_but_for_the_case_are_refused_where_the_disk_takes_them_for_one(tmp_path, monkeypatch, pictures, both):
     put(tmp_path / "in", *pictures)
-    monkeypatch.setattr("i2i.inference.conflicts.ignores_case", lambda folder: True)
+    monkeypatch.setattr("i2i.inference.places.conflicts.ignores_case", lambda folder: True)
     with pytest.raises(UsageError) as refusal:
         plan([tmp_path / "in"], tmp_path / "out")
     assert str(refusal.value) == (
@@ -460,7 +460,7 @@ def test_a_folder_that_cannot_be_read_is_named(tree, monkeypatch):
             raise PermissionError(13, "Permission denied", str(folder))
         return scandir(folder)
 
-    monkeypatch.setattr("i2i.images.walking.os.scandir", refuse)
+    monkeypatch.setattr("i2i.images.sources.walking.os.scandir", refuse)
     with pytest.raises(I2IError) as caught:
         plan([tree / "a"], tree / "out")
     assert type(caught.value) is I2IError

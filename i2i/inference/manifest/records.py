@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic_core import from_json
 
-from i2i.inference.contents import Contents
+from i2i.inference.manifest.contents import Contents
 
 Status = Literal["done", "failed"]
 

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from i2i.errors import UsageError
-from i2i.images.walking import Folder, Identity, identity
-from i2i.inference.naming import folded
+from i2i.images.sources.walking import Folder, Identity, identity
+from i2i.inference.places.naming import folded
 
 if TYPE_CHECKING:
     from i2i.inference.places import Plan

@@ -8,10 +8,10 @@ from pathlib import Path
 from threading import Lock
 
 from i2i.errors import I2IError
-from i2i.inference.journal import MANIFEST, Journal
-from i2i.inference.ledger import Ledger, Lines
-from i2i.inference.merging import ASIDE, hand_over, tidy
-from i2i.inference.records import Record, now, record_of
+from i2i.inference.manifest.journal import MANIFEST, Journal
+from i2i.inference.manifest.ledger import Ledger, Lines
+from i2i.inference.manifest.merging import ASIDE, hand_over, tidy
+from i2i.inference.manifest.records import Record, now, record_of
 
 NAMED = 3
 """So many damaged lines are named by their numbers."""

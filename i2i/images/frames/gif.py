@@ -13,8 +13,8 @@ import numpy
 from numpy.typing import NDArray
 from PIL import GifImagePlugin, Image
 
-from i2i.images.patches import changed
-from i2i.images.sequence import FrameLost, Frames, Layout
+from i2i.images.frames.patches import changed
+from i2i.images.frames.sequence import FrameLost, Frames, Layout
 
 _KEEP, _CLEAR = 1, 2  # what becomes of a frame when the next one comes
 _MOST = 65535  # hundredths of a second, or repetitions

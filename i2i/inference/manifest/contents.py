@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from i2i.images.entries import Entry
+from i2i.images.sources.entries import Entry
 
 REMEMBERED = 64
 """Hashes: one mask may be for a million pictures."""

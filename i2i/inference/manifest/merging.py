@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from i2i.inference.journal import JOURNALS, MANIFEST, Journal, is_of_this_machine, settle, write_all
-from i2i.inference.ledger import Ledger, Lines
-from i2i.inference.locking import alone, try_lock
+from i2i.inference.manifest.journal import JOURNALS, MANIFEST, Journal, is_of_this_machine, settle, write_all
+from i2i.inference.manifest.ledger import Ledger, Lines
+from i2i.inference.manifest.locking import alone, try_lock
 
 ASIDE = ".i2i-manifest.damaged.jsonl"
 PIECE = 1 << 20

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import IO, cast
 
 from i2i.errors import BrokenPicture
-from i2i.images.frames_avif import avif_layout
-from i2i.images.frames_gif import GifLayout, gif_layout
-from i2i.images.frames_png import PngLayout, png_layout
-from i2i.images.frames_tiff import TiffLayout, tiff_layout
-from i2i.images.frames_webp import webp_layout
-from i2i.images.layers import Levels
+from i2i.images.frames.avif import avif_layout
+from i2i.images.frames.gif import GifLayout, gif_layout
+from i2i.images.frames.layers import Levels
+from i2i.images.frames.png import PngLayout, png_layout
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, named, naming_frame
+from i2i.images.frames.tiff import TiffLayout, tiff_layout
+from i2i.images.frames.webp import webp_layout
 from i2i.images.limits import LIMITS, BeyondLimits, Examine, Header, Limits
 from i2i.images.parts import Part
 from i2i.images.reading import decoding, seek_frame
-from i2i.images.sequence import FrameLost, Frames, Layout, named, naming_frame
 from i2i.images.whole import Colours, Whole, open_whole
 
 _LAYOUTS: tuple[tuple[bytes, Callable[[IO[bytes]], Layout]], ...] = (

@@ -16,17 +16,17 @@ from i2i.errors import BrokenPicture, I2IError
 from i2i.images.drafts import BeforeRename, complete_or_not_at_all
 from i2i.images.encode import PLAIN, write_whole
 from i2i.images.formats import FORMATS, Encoding, known_suffix
-from i2i.images.frames_avif import write_avif
-from i2i.images.frames_gif import write_gif
-from i2i.images.frames_heif import write_heif
-from i2i.images.frames_png import write_png
-from i2i.images.frames_tiff import write_tiff
-from i2i.images.frames_webp import write_webp
+from i2i.images.frames.avif import write_avif
+from i2i.images.frames.gif import write_gif
+from i2i.images.frames.heif import write_heif
+from i2i.images.frames.patches import Patch, changed
+from i2i.images.frames.png import write_png
+from i2i.images.frames.sequence import Frames, named
+from i2i.images.frames.tiff import write_tiff
+from i2i.images.frames.webp import write_webp
 from i2i.images.holding import Held, held
 from i2i.images.metadata import NOTHING
-from i2i.images.patches import Patch, changed
 from i2i.images.rows import LARGEST_TIFF, PngRows, Rows
-from i2i.images.sequence import Frames, named
 from i2i.images.whole import Whole
 
 _OF_A_PAGE = 1000  # milliseconds, in an animation

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from i2i.errors import BrokenPicture
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, named
 from i2i.images.holding import Held
 from i2i.images.parts import Altered, Part
 from i2i.images.rows import Rows, TiffRows
-from i2i.images.sequence import FrameLost, Frames, Layout, named
 
 _KIND, _WIDTH, _HEIGHT, _ORIENTATION = 254, 256, 257, 274
 _BESIDE = 1 | 4  # kinds of a page: another one at less resolution, and the mask of one

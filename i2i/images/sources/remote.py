@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from i2i.errors import I2IError, UsageError
-from i2i.images.entries import Entry
-from i2i.images.walking import Address, Folder, has_picture_suffix, no_pictures
+from i2i.images.sources.entries import Entry
+from i2i.images.sources.walking import Address, Folder, has_picture_suffix, no_pictures
 
 if TYPE_CHECKING:
     from upath import UPath

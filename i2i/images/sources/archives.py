@@ -18,9 +18,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from i2i.errors import I2IError, UsageError
 from i2i.images.drafts import complete_or_not_at_all
-from i2i.images.entries import Entry
 from i2i.images.limits import LIMITS
-from i2i.images.walking import Address, Folder, has_picture_suffix, no_pictures
+from i2i.images.sources.entries import Entry
+from i2i.images.sources.walking import Address, Folder, has_picture_suffix, no_pictures
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

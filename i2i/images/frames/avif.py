@@ -13,9 +13,9 @@ from typing import IO
 from PIL import Image
 
 from i2i.errors import BrokenPicture
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, durations_between, named
 from i2i.images.holding import Held
 from i2i.images.rows import Rows
-from i2i.images.sequence import FrameLost, Frames, Layout, durations_between, named
 
 _CONTAINERS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl")
 _MOST = 1 << 20  # frames; more are refused elsewhere

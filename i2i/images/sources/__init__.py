@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from i2i.errors import UsageError
-from i2i.images.archives import is_archive, read_archive
-from i2i.images.remote import opened_url, read_urls, url_address, url_of
-from i2i.images.walking import Address, Folder, address_of, has_picture_suffix, walk
+from i2i.images.sources.archives import is_archive, read_archive
+from i2i.images.sources.remote import opened_url, read_urls, url_address, url_of
+from i2i.images.sources.walking import Address, Folder, address_of, has_picture_suffix, walk
 
 if TYPE_CHECKING:
     from upath import UPath

@@ -26,10 +26,10 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 
 from i2i.errors import BrokenPicture, I2IError
-from i2i.inference.book import Book
-from i2i.inference.contents import Contents, Recognition, contents_of, differs, sha256_of
-from i2i.inference.findings import Finding, Seen, State, Translation
-from i2i.inference.records import Record, settings_hash
+from i2i.inference.manifest.book import Book
+from i2i.inference.manifest.contents import Contents, Recognition, contents_of, differs, sha256_of
+from i2i.inference.manifest.findings import Finding, Seen, State, Translation
+from i2i.inference.manifest.records import Record, settings_hash
 
 __all__ = ["Finding", "Manifest", "Seen", "State", "Translation", "settings_hash"]
 

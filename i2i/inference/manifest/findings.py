@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from i2i.inference.contents import Contents
+from i2i.inference.manifest.contents import Contents
 
 State = Literal["done", "changed", "new", "failed", "foreign"]
 """What a job's target is before a run.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import IO
 
 from i2i.errors import BrokenPicture
-from i2i.images.patches import Patch
-from i2i.images.sequence import FrameLost, Frames, Layout, named
+from i2i.images.frames.patches import Patch
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, named
 
 _PROFILE, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _AS_IT_IS = 2  # a frame replaces what was in its rectangle, transparency and all, and stays

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from i2i.errors import I2IError, UsageError
-from i2i.images.archives import is_archive
 from i2i.images.formats import WRITABLE, known_suffix, suffix_for
 from i2i.images.names import fits
-from i2i.images.remote import url_of
 from i2i.images.sources import Sources
-from i2i.images.walking import Address, Folder
-from i2i.inference.conflicts import checked
-from i2i.inference.masks import Masks
-from i2i.inference.naming import Names, Naming
+from i2i.images.sources.archives import is_archive
+from i2i.images.sources.remote import url_of
+from i2i.images.sources.walking import Address, Folder
+from i2i.inference.places.conflicts import checked
+from i2i.inference.places.masks import Masks
+from i2i.inference.places.naming import Names, Naming
 
 __all__ = ["Job", "Naming", "Plan", "make_destination", "plan", "tar_of", "with_masks"]
 

@@ -10,9 +10,9 @@ from typing import BinaryIO
 from PIL import Image
 
 from i2i.errors import BrokenPicture
+from i2i.images.frames.sequence import named
 from i2i.images.holding import Held
 from i2i.images.rows import Rows
-from i2i.images.sequence import named
 
 
 def write_heif(pages: Iterable[tuple[Held, Rows]], file: BinaryIO, path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from i2i.errors import UsageError
-from i2i.images.walking import Folder, identity, list_folder, walk
+from i2i.images.sources.walking import Folder, identity, list_folder, walk
 
 if TYPE_CHECKING:
     from i2i.inference.places import Job, Plan

@@ -12,9 +12,9 @@ from typing import IO
 
 import numpy
 
-from i2i.images.layers import Levels, over, with_alpha
-from i2i.images.patches import Patch
-from i2i.images.sequence import FrameLost, Frames, Layout, durations_between
+from i2i.images.frames.layers import Levels, over, with_alpha
+from i2i.images.frames.patches import Patch
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, durations_between
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CONTROL = ">IIIIHHBB"  # width, height, left, top, delay's numerator and denominator, dispose, blend

@@ -14,8 +14,8 @@ from threading import RLock
 from typing import BinaryIO
 
 from i2i.errors import I2IError
-from i2i.inference.journal import JOURNALS, MANIFEST
-from i2i.inference.records import Record, record_of, target_of
+from i2i.inference.manifest.journal import JOURNALS, MANIFEST
+from i2i.inference.manifest.records import Record, record_of, target_of
 
 PLACE_BITS = 44
 
