@@ -13,9 +13,11 @@ import click
 
 from i2i.cli.progress import counting
 from i2i.errors import BrokenPicture, I2IError
-from i2i.inference.files import Done, Pending, StepsWriter
+from i2i.inference.files import Done
+from i2i.inference.pending import Pending
 from i2i.inference.places import Job, Plan
 from i2i.inference.ranks import WHOLE, Share
+from i2i.inference.steps import StepsWriter
 
 if TYPE_CHECKING:
     from i2i.inference.files import Files

@@ -93,7 +93,7 @@ def write_all(made: Iterable[Translated[int]], sampling: Sampling, destination: 
     """Write the pictures as they are made and show how far it is; says what was made."""
     from i2i.images.encode import write_animation, write_picture
     from i2i.images.sheet import plain_sheet
-    from i2i.inference.files import write_numbered
+    from i2i.inference.numbered import write_numbered
 
     written: list[object] = []
     shown: list[Image.Image] = []
@@ -111,7 +111,7 @@ def write_all(made: Iterable[Translated[int]], sampling: Sampling, destination: 
 
 def left_from_before(sampling: Sampling, destination: Path) -> str | None:
     """`faces/ also holds 62 numbered pictures of an earlier command`, or None where all that it holds is new."""
-    from i2i.inference.files import numbered_before
+    from i2i.inference.numbered import numbered_before
 
     older = [_counted(number, "numbered picture")] if (number := numbered_before(destination, sampling.total)) else []
     older += [name for name in (WALK, GRID) if name not in sampling.extras and (destination / name).exists()]

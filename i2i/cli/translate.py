@@ -15,10 +15,10 @@ from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.errors import UsageError
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
-from i2i.inference.files import steps_folders
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
 from i2i.inference.places.naming import Naming
 from i2i.inference.ranks import WHOLE, Share, run_ranks, share_from_environment, this_command
+from i2i.inference.steps import steps_folders
 
 if TYPE_CHECKING:
     from i2i.inference.places import Plan

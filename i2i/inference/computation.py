@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,11 +20,12 @@ from i2i.images.whole import Whole
 from i2i.inference.ensemble import in_all_ways
 from i2i.inference.fitting import apply_whole
 from i2i.inference.painting import Painter
+from i2i.inference.pipeline import AHEAD_BYTES
 from i2i.inference.tiled import Bands, Cut, Norms
 from i2i.tiling.bands import line_bytes
 from i2i.tiling.footprint import LARGEST, Footprint, measured, side_for
-from i2i.tiling.layout import Layout, smallest_side
-from i2i.tiling.memory import anonymous, free
+from i2i.tiling.layout import Layout, require_side, smallest_side
+from i2i.tiling.memory import anonymous, free, trim
 from i2i.tiling.regions import in_unit_range
 from i2i.tiling.sample import blended_overlap
 from i2i.training.runtime import OutOfMemory, Runtime, memory_explained
@@ -57,6 +59,8 @@ class Tiles:
     """Where norms look at the whole picture: `quick`, from it made smaller, or `exact`, from all of it."""
     folder: Path | None = None
     """Where exact norms may put files while they work; None: where temporary files go."""
+    processes: int = 1
+    """How many share this machine's memory, of which each takes its part where `memory` does not say it."""
 
 
 WITHIN_MEMORY = Tiles()
@@ -74,13 +78,17 @@ class Computation:
         self_ensemble: bool = False,
         tell: Callable[[str], object] = lambda text: None,
     ) -> None:
+        """Raises `UsageError` where the model cannot work in tiles of the side that is asked for."""
         self.model, self.runtime, self.options, self.tiles, self.tell = model, runtime, options, tiles, tell
         self.self_ensemble = self_ensemble
+        self.told: set[str] = set()
         self.geometry: Geometry = model.geometry
+        if tiles.side is not None:
+            self._require_side(tiles.side)
         self.budget = tiles.memory or self._most_of_what_is_free()
+        self.waiting_bytes = min(AHEAD_BYTES, max(0, self._main_memory_left()) // 8)
         self.too_many: int | None = None
         self.largest_side = LARGEST
-        self.told: set[str] = set()
         self._footprint: Footprint | None = None
 
     def batch_for(self, size: tuple[int, int] | None) -> int:
@@ -141,7 +149,12 @@ class Computation:
             return max(size) <= self.tiles.side
         if self.tiles.memory is None and pixels * self.geometry.scale**2 <= SMALL:
             return True
-        return self.footprint.of(*size, count) <= self._left()
+        try:
+            return self.footprint.of(*size, count) <= self._left()
+        except OutOfMemory:
+            return False
+        except I2IError:  # it fails at grey; at this picture it may not, and else it says so
+            return True
 
     def _retreats(self, count: int, size: tuple[int, int]) -> bool:
         """After memory ran out: whether there is another way, which is told."""
@@ -192,7 +205,8 @@ class Computation:
     @contextmanager
     def _working(self, advice: str = "give it more --memory, or a smaller picture") -> Iterator[None]:
         """Gradients may be switched on inside; `inference_mode` could not be undone."""
-        with torch.inference_mode(False), torch.no_grad(), self.runtime.autocast(), memory_explained(advice):
+        without_gradients, autocast = torch.no_grad(), self.runtime.autocast()
+        with _explained(), torch.inference_mode(False), without_gradients, autocast, memory_explained(advice):
             yield
 
     @property
@@ -208,6 +222,7 @@ class Computation:
 
             with self._working():
                 self._footprint = measured(compute, device, self.geometry)
+            trim()
         return self._footprint
 
     def _in_tiles(self, picture: Whole, request: Request, size: tuple[int, int]) -> Answer:
@@ -238,7 +253,7 @@ class Computation:
         line = line_bytes(size[1], self.geometry.scale) * (2 if picture.has_alpha else 1)
         try:
             footprint = self.footprint
-        except OutOfMemory:
+        except I2IError:  # not even that much memory, or it fails at grey
             return most
         return min(most, side_for(footprint, self._left(), self.geometry, self._overlap, line))
 
@@ -260,14 +275,45 @@ class Computation:
         made = Painter(self.geometry, layout, self.tiles.norms, request.report, pixels, self.tell, self.tiles.folder)
         return cut.bands(made)
 
+    def _require_side(self, side: int) -> None:
+        if self._can_tile:
+            require_side(self.geometry, side, self._overlap)
+        else:
+            self._tell_once(f"tiles of {side} pixels: this model looks at a whole picture at once and sees no tiles")
+
     def _left(self) -> int:
-        """Bytes for the model's work."""
-        device = self.runtime.device
-        return self.budget - anonymous() if device.type == "cpu" else min(self.budget, free(device))
+        """Bytes for the model's work, beside the pictures that wait for it and the answers that wait to be written."""
+        if self.runtime.device.type == "cpu":
+            return self._main_memory_left() - 2 * self.waiting_bytes
+        return min(self.budget, free(self.runtime.device))
+
+    def _main_memory_left(self) -> int:
+        on_cpu = self.runtime.device.type == "cpu"
+        return self.budget - anonymous() if on_cpu else self._part_of(free(torch.device("cpu")))
 
     def _most_of_what_is_free(self) -> int:
         device = self.runtime.device
-        return int(free(device) * SHARE_OF_FREE) + (anonymous() if device.type == "cpu" else 0)
+        if device.type == "cpu":
+            return self._part_of(free(device)) + anonymous()
+        return int(free(device) * SHARE_OF_FREE)
+
+    def _part_of(self, main_memory: int) -> int:
+        return int(main_memory * SHARE_OF_FREE) // self.tiles.processes
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What a plugin did not foresee becomes an `I2IError` that says where."""
+    try:
+        yield
+    except (I2IError, OSError):
+        raise
+    except Exception as failure:
+        library = Path(torch.__file__).parent
+        calls = traceback.extract_tb(failure.__traceback__)
+        where = [call for call in calls if library not in Path(call.filename).parents][-1]
+        what = f"{type(failure).__name__}: {failure}".partition("\n")[0]
+        raise I2IError(f"the model fails at it ({what}, {Path(where.filename).name}:{where.lineno})") from failure
 
 
 def _unheard(request: Request, seeds: Sequence[int]) -> Request:

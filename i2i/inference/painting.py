@@ -12,12 +12,12 @@ from torch import Tensor
 
 from i2i.contracts import Geometry
 from i2i.inference.tiled import Norms, Work
-from i2i.tiling.exact import costs, profiled
-from i2i.tiling.layout import Layout, Tile
+from i2i.tiling.exact import costs, painted, profiled
+from i2i.tiling.layout import Layout
 from i2i.tiling.looks import Look
 from i2i.tiling.memory import spelled
 from i2i.tiling.moments import Moments, Statistics
-from i2i.tiling.norms import Compute, Fixed, Met
+from i2i.tiling.norms import Compute, Met
 from i2i.tiling.recompute import recomputed, refined
 from i2i.tiling.sample import spread
 from i2i.tiling.spill import spilled
@@ -47,7 +47,7 @@ class Painter:
 
     def _outputs(self, work: Work) -> Generator[Tensor]:
         if self.geometry.tiling != "statistics" or len(self.layout) == 1:
-            yield from self._one_by_one(lambda tile: work.compute([tile])[0])
+            yield from self._counted(work.compute([tile])[0] for tile in self.layout)
         elif self.norms == "exact":
             yield from self._exact(work.compute)
         else:
@@ -68,17 +68,13 @@ class Painter:
         return self._going_by(refined(compute, self.layout, sample, profile.looks, self.report), compute)
 
     def _going_by(self, statistics: Statistics, compute: Compute) -> Iterator[Tensor]:
-        def known(tile: Tile) -> Tensor:
-            with Fixed(statistics):
-                return compute([tile])[0]
+        return self._counted(painted(compute, self.layout, statistics))
 
-        return self._one_by_one(known)
-
-    def _one_by_one(self, compute: Callable[[Tile], Tensor]) -> Iterator[Tensor]:
-        for number, tile in enumerate(self.layout, 1):
-            output = compute(tile)
+    def _counted(self, outputs: Iterable[Tensor]) -> Iterator[Tensor]:
+        for number, output in enumerate(outputs, 1):
             self.report(number / len(self.layout))
             yield output
+            del output
 
 
 def of_thumbnail(translate: Callable[[], object]) -> Statistics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -44,13 +44,14 @@ class SeveralFrames(I2IError):
 class Room:
     """Memory for pictures read ahead, given in their order, so that nobody waits for somebody behind.
 
-    A picture larger than all of it is let in when nobody else is there.
+    A picture larger than all of it is let in when all others there wait for companions: those will not go before it.
     """
 
     def __init__(self, size: int = AHEAD_BYTES) -> None:
         self.size, self.closed = size, False
         self.turn = 0
         self.taken: dict[int, int] = {}
+        self.waiting: dict[int, int] = {}
         self.changed = Condition()
 
     def enter(self, index: int, need: int) -> None:
@@ -68,10 +69,26 @@ class Room:
             self.changed.wait_for(lambda: self.closed or self.turn >= index)
             self._next(index)
 
-    def leave(self, index: int) -> None:
+    def wait(self, index: int) -> None:
+        """From now on it waits for companions, with what it has taken."""
+        with self.changed:
+            self.waiting[index] = self.taken.pop(index, 0)
+            self.changed.notify_all()
+
+    def is_half_full(self) -> bool:
+        """Whether those that wait for companions fill half of it."""
+        return 2 * sum(self.waiting.values()) > self.size
+
+    def go(self, indices: Sequence[int]) -> None:
+        """They wait no longer, and keep what they have taken until they leave."""
+        with self.changed:
+            self.taken.update({index: self.waiting.pop(index, 0) for index in indices})
+
+    def leave(self, indices: Sequence[int]) -> None:
         """Give back what was taken, if anything."""
         with self.changed:
-            self.taken.pop(index, None)
+            for index in indices:
+                self.taken.pop(index, None)
             self.changed.notify_all()
 
     def close(self) -> None:
@@ -81,7 +98,7 @@ class Room:
             self.changed.notify_all()
 
     def _has_room(self, need: int) -> bool:
-        return not self.taken or sum(self.taken.values()) + need <= self.size
+        return not self.taken or sum(self.taken.values()) + sum(self.waiting.values()) + need <= self.size
 
     def _next(self, index: int) -> None:
         self.turn = max(self.turn, index + 1)
@@ -95,10 +112,11 @@ def overlapped(
     weigh: Callable[[Item], int] = lambda item: 0,
     threads: int = THREADS,
     ended: Callable[[], object] = lambda: None,
+    most: int = AHEAD_BYTES,
 ) -> Generator[Result]:
     """`map` on threads, in order, at most `ahead` items beyond the one asked for; closing waits for those running.
 
-    No more than `AHEAD_BYTES` wait by what `weigh` says of each, one alone excepted. `ended` is called before that
+    No more than `most` bytes wait by what `weigh` says of each, one alone excepted. `ended` is called before that
     wait, whatever ends it, be it a signal: for whoever has threads wait for something else.
     """
     with ThreadPoolExecutor(threads) as pool:
@@ -108,7 +126,7 @@ def overlapped(
         try:
             for item in items:
                 own = weigh(item)
-                while waiting and weight + own > AHEAD_BYTES:
+                while waiting and weight + own > most:
                     done, freed = waiting.popleft()
                     weight -= freed
                     yield done.result()
@@ -141,45 +159,66 @@ def read_ahead(
     open_item: Callable[[Item, Callable[[int], None]], object],
     items: Iterable[Item],
     ahead: int,
-    most: int = AHEAD_BYTES,
+    room: Room | None = None,
 ) -> Generator[Read[Item]]:
     """Pictures in order; one that cannot be read says so instead.
 
     `open_item` is given a function to be told, before anything is decoded, how many bytes that will take; it waits
-    until there is room for them, of `most` in all.
+    until there is room for them. In a `room` that is given they wait for companions: `batched` lets them leave it.
     """
-    room = Room(most)
+    own = room or Room()
 
     def read(numbered: tuple[int, Item]) -> Read[Item]:
         index, item = numbered
         try:
-            return Read(index, item, open_item(item, lambda need: room.enter(index, need)))
+            return Read(index, item, open_item(item, lambda need: own.enter(index, need)))
         except BrokenPicture as broken:
             return Read(index, item, None, without_frames(broken))
         except SeveralFrames as several:
             return Read(index, item, None, frames=several.count)
         finally:
-            room.pass_by(index)
+            own.pass_by(index)
 
-    with closing(overlapped(read, enumerate(items), ahead, ended=room.close)) as reads:
+    with closing(overlapped(read, enumerate(items), ahead, ended=own.close)) as reads:
         for done in reads:
-            room.leave(done.index)
+            if room is None:
+                own.leave([done.index])
+            else:
+                own.wait(done.index)
             yield done
             del done
 
 
 def batched(
-    reads: Iterable[Read[Item]], key: Callable[[Read[Item]], Hashable], size: Callable[[Any], int], most: int
+    reads: Iterable[Read[Item]],
+    key: Callable[[Read[Item]], Hashable],
+    size: Callable[[Any], int],
+    most: int,
+    room: Room | None = None,
 ) -> Iterator[list[Read[Item]]]:
-    """Batches of one key each, of as many as `size` says for it; no more than `most` pictures wait for companions."""
+    """Batches of one key each, of as many as `size` says for it; no more than `most` pictures wait for companions.
+
+    Nor do they fill more than half of the `room`, where one is given; those of a batch leave it when the next is asked
+    for.
+    """
     waiting: dict[Hashable, list[Read[Item]]] = {}
     for read in reads:
         own = key(read)
         group = waiting.setdefault(own, [])
         group.append(read)
         if len(group) >= size(own):
-            yield waiting.pop(own)
-        elif sum(map(len, waiting.values())) > most:
-            yield waiting.pop(max(waiting, key=lambda name: len(waiting[name])))
+            yield from _one_after_another([waiting.pop(own)], room)
+        while sum(map(len, waiting.values())) > most or (waiting and room is not None and room.is_half_full()):
+            yield from _one_after_another([waiting.pop(max(waiting, key=lambda name: len(waiting[name])))], room)
         del read, group
-    yield from waiting.values()
+    yield from _one_after_another(waiting.values(), room)
+
+
+def _one_after_another(groups: Iterable[list[Read[Item]]], room: Room | None) -> Iterator[list[Read[Item]]]:
+    for group in groups:
+        indices = [read.index for read in group]
+        if room is not None:
+            room.go(indices)
+        yield group
+        if room is not None:
+            room.leave(indices)

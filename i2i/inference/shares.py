@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from i2i.errors import UsageError
 
 LAUNCHERS = (
-    ("I2I_RANK", "I2I_RANKS", "I2I_LOCAL_RANK"),
-    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),  # srun
-    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+    ("I2I_RANK", "I2I_RANKS", "I2I_LOCAL_RANK", "I2I_RANKS"),
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"),  # torchrun
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID", "SLURM_STEP_TASKS_PER_NODE"),  # srun
+    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_TASKS_PER_NODE"),
 )
-"""What tells a process its rank, how many there are, and its place on this machine; the first that is complete."""
+"""What tells a process its rank, how many there are, its place on this machine, and how many are here; the first that
+tells the first two. SLURM tells of all machines: `4(x2),1`."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Share:
     ranks: int = 1
     local_rank: int = 0
     """Its place among the ranks on this machine."""
+    local_ranks: int = 1
+    """How many share this machine, as far as that is told."""
 
     def __str__(self) -> str:
         return f"rank {self.rank + 1} of {self.ranks}"
@@ -56,12 +60,13 @@ def share_from_environment(environment: Mapping[str, str]) -> Share:
     return WHOLE
 
 
-def _share(told: Mapping[str, str], rank: str, ranks: str, local: str) -> Share:
+def _share(told: Mapping[str, str], rank: str, ranks: str, local: str, here: str) -> Share:
     try:
-        share = Share(int(told[rank]), int(told[ranks]), int(told.get(local, told[rank])))
+        local_ranks = max(int(number) for number in re.sub(r"\(x\d+\)", "", told.get(here, "1")).split(","))
+        share = Share(int(told[rank]), int(told[ranks]), int(told.get(local, told[rank])), local_ranks)
     except ValueError:
         share = Share(-1)
-    if not 0 <= share.rank < share.ranks or share.local_rank < 0:
+    if not 0 <= share.rank < share.ranks or share.local_rank < 0 or share.local_ranks < 1:
         said = " ".join(f"{name}={value}" for name, value in told.items())
         raise UsageError(f"{said}: not a rank from 0 and how many there are; whatever starts this process sets them")
     return share

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +21,7 @@ from i2i.inference.computation import MOST_AT_ONCE, WITHIN_MEMORY, Computation, 
 from i2i.inference.fitting import on_its_way
 from i2i.inference.onlooker import Nobody, Onlooker
 from i2i.inference.opening import Opening, Subject
-from i2i.inference.pipeline import AHEAD_BYTES, Read, batched, read_ahead
+from i2i.inference.pipeline import Read, Room, batched, read_ahead
 from i2i.inference.sampling import Place, closed_walk, pictures_at
 from i2i.inference.tiled import Bands
 from i2i.recipe import validate_options
@@ -127,6 +127,10 @@ class Translator:
             "norms": norms,
         }
 
+    def computation(self, tell: Callable[[str], object] = lambda text: None) -> Computation:
+        """The model at work; what does not go as asked for is told, once each."""
+        return Computation(self.model, self.runtime, self.options, self.tiles, self.self_ensemble, tell)
+
     def with_options(self, /, **changes: Any) -> Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
         return replace(self, options=laid_over(self.options, changes))
@@ -166,32 +170,43 @@ class Translator:
         batch: int | None = 1,
         seed: int = 0,
         onlooker: Onlooker | None = None,
+        computation: Computation | None = None,
     ) -> Generator[Translated[Item]]:
         """Translate pictures as they come; answers are grouped by size, so not always in order. Memory is bounded.
 
         `batch` pictures of one size are translated at a time, or as many as seem good; `onlooker` learns how they come
-        along, where the model says, and what does not go as asked for.
+        along, where the model says, and what does not go as asked for. A
+        `computation` of an earlier stream knows already what fits into memory.
         """
         if batch is not None:
             _require("batch", batch, least=1, example=8)
         if not self.translates:
             raise UsageError(f"{self.name} makes pictures out of nothing: use sample(count), not translate(pictures)")
         onlooker = onlooker or Nobody()
-        computation = Computation(self.model, self.runtime, self.options, self.tiles, self.self_ensemble, onlooker.told)
+        computation = computation or self.computation(onlooker.told)
         opening = Opening(self.geometry, self.background, self.colours, self.limits)
         most = 4 * batch if batch is not None else 2 * MOST_AT_ONCE
 
         def size_of(padded: tuple[int, int] | None) -> int:
             return batch or computation.batch_for(padded)
 
-        ahead = (2 * batch if batch is not None else MOST_AT_ONCE) + 2
-        reads = read_ahead(opening.open, subjects, ahead, min(AHEAD_BYTES, computation.budget // 8))
+        ahead, room = (2 * batch if batch is not None else MOST_AT_ONCE) + 2, Room(computation.waiting_bytes)
+        reads = read_ahead(opening.open, subjects, ahead, room)
         with closing(reads):
-            for group in batched(reads, self._padded, size_of, most):
+            for group in batched(reads, self._padded, size_of, most, room):
                 if group[0].picture is None:
                     yield from (Translated(r.index, r.item.item, None, r.broken, frames=r.frames) for r in group)
                 else:
                     yield from self._translated(computation, group, seed, onlooker)
+
+    def one_by_one(
+        self, subjects: Iterable[Subject[Item]], seed: int, computation: Computation
+    ) -> Generator[Translated[Item]]:
+        """Translate pictures in their order, none of which is asked for before the one before it is taken."""
+        opening = Opening(self.geometry, self.background, self.colours, self.limits)
+        for index, subject in enumerate(subjects):
+            read = Read(index, subject, opening.open(subject))
+            yield from self._translated(computation, [read], seed, Nobody())
 
     def sample(self, count: int, seed: int = 0, batch: int = 1) -> list[Image.Image]:
         """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch.

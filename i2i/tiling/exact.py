@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -55,17 +54,10 @@ class Cost:
     """At the most at once."""
 
 
-def profiled(
-    compute: Compute, tile: Tile, context: Callable[[], AbstractContextManager[object]] = nullcontext
-) -> Profile:
+def profiled(compute: Compute, tile: Tile) -> Profile:
     """Time a tile's translation and count what it would put aside; its norms go by the tile's own moments."""
-
-    def translated() -> Tensor:
-        with context():
-            return compute([tile])[0]
-
     kept, moments = Kept(), None
-    computation = Paused(translated, kept.note)
+    computation = Paused(lambda: compute([tile])[0], kept.note)
     until_look: list[float] = []
     sizes: list[int] = []
     seconds = 0.0
@@ -118,3 +110,4 @@ def painted(compute: Compute, tiles: Iterable[Tile], statistics: Statistics) -> 
         with Fixed(statistics):
             output = compute([tile])[0]
         yield output
+        del output

@@ -92,7 +92,8 @@ class Layout:
         if geometry.size is not None:
             side = max(size)  # it knows nothing smaller
         if max(size) > side:
-            _require_tiles(geometry, side, overlap)
+            _require_tiles(geometry)
+            require_side(geometry, side, overlap)
         heights, widths = (_cuts(length, unit, side // unit * unit, overlap, geometry.min_size) for length in size)
         rows = tuple(
             tuple(
@@ -116,17 +117,22 @@ class Layout:
         box = self.rows[0][0].outer
         return box.height, box.width
 
-    @property
-    def cost(self) -> float:
-        """How many pixels the network sees for each pixel of the padded picture."""
-        return len(self) * self.outer[0] * self.outer[1] / (self.size[0] * self.size[1])
-
 
 def smallest_side(geometry: Geometry, overlap: int | None = None) -> int:
     """The least side of a tile that has a share of its own between the overlaps on both sides, in pixels."""
     unit = geometry.multiple_of
     overlap = _up(geometry.margin if overlap is None else overlap, unit)
     return max(2 * overlap + unit, _up(geometry.min_size, unit))
+
+
+def require_side(geometry: Geometry, side: int, overlap: int | None = None) -> None:
+    """Raise `UsageError` where a tile of this side would be all overlap."""
+    least = smallest_side(geometry, overlap)
+    if side < least:
+        around = _up(geometry.margin if overlap is None else overlap, geometry.multiple_of)
+        raise UsageError(
+            f"tiles of {side} pixels: with an overlap of {around} on each side this model needs at least {least}"
+        )
 
 
 Span = tuple[int, int]
@@ -145,14 +151,9 @@ def _cuts(length: int, unit: int, side: int, overlap: int, least: int) -> list[t
     return list(zip(((start, start + side) for start in starts), pairwise(borders), strict=True))
 
 
-def _require_tiles(geometry: Geometry, side: int, overlap: int) -> None:
+def _require_tiles(geometry: Geometry) -> None:
     if geometry.tiling == "never":
         raise UsageError("this model looks at a whole picture at once and cannot work in tiles: give it a smaller one")
-    least = smallest_side(geometry, overlap)
-    if side < least:
-        raise UsageError(
-            f"tiles of {side} pixels: with an overlap of {overlap} on each side this model needs at least {least}"
-        )
 
 
 def _box(rows: Span, columns: Span) -> Box:

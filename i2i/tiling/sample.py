@@ -84,11 +84,6 @@ class Correction:
         return max(float(self.shift.abs().max()), float(self.ratio.log().abs().max()))
 
 
-def sampled(compute: Compute, tiles: Sequence[Tile]) -> Statistics:
-    """What the norms of a picture go by, if it is all like these tiles of equal size, which are translated at once."""
-    return corrected(compute, tiles, None)[0]
-
-
 def corrected(
     compute: Compute, tiles: Sequence[Tile], corrections: Sequence[Correction] | None
 ) -> tuple[Statistics, Statistics]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -21,7 +21,6 @@ def spilled(
     compute: Compute,
     layout: Layout,
     folder: Path,
-    context: Callable[[], AbstractContextManager[object]] = nullcontext,
     report: Report = silent,
     looks: int | None = None,
 ) -> Iterator[Tensor]:
@@ -31,14 +30,14 @@ def spilled(
     their moments are known; what it holds waits in files of `folder`. So the work is that of one translation and the
     memory that of one tile. The files have no names and are gone when the process is, however it ends.
 
-    `compute` runs in a thread for each tile, one at a time, inside a `context` of its own; its torch calls are made by
-    the thread that takes the outputs. `looks`, if known, is how often a tile looks at the whole picture, for `report`.
+    `compute` runs in a thread for each tile, one at a time; its torch calls are made by the thread that takes the
+    outputs. `looks`, if known, is how often a tile looks at the whole picture, for `report`.
     Raises `I2IError` where the disk is full or the model computes differently in different tiles.
     """
     with ExitStack() as stack:
         files = Files(folder)
         stack.callback(files.remove)
-        waiting = [Waiting(compute, tile, files, context) for tile in layout]
+        waiting = [Waiting(compute, tile, files) for tile in layout]
         stack.callback(_stopped, waiting)
         moments: Moments | None = None
         turn = 0
@@ -64,16 +63,10 @@ def spilled(
 class Waiting:
     """One tile's translation, which lies in files while it waits."""
 
-    def __init__(
-        self, compute: Compute, tile: Tile, files: Files, context: Callable[[], AbstractContextManager[object]]
-    ) -> None:
-        def translated() -> Tensor:
-            with context():
-                return compute([tile])[0]
-
+    def __init__(self, compute: Compute, tile: Tile, files: Files) -> None:
         self.kept = Kept()
         self._tile, self._files = tile, files
-        self._computation = Paused(translated, self.kept.note)
+        self._computation = Paused(lambda: compute([tile])[0], self.kept.note)
         self._homes: dict[int, torch.device] = {}
         """Which of the files hold memory of other devices than the CPU, by where they begin."""
 

@@ -1,5 +1,6 @@
 """Pictures that do not fit: smaller batches, tiles, and what is said of it."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from i2i import Geometry, I2IError, Options, Translator
+from i2i import Geometry, I2IError, Options, Translator, UsageError
+from i2i.images.whole import open_whole
 from i2i.inference.computation import Computation, Tiles
-from i2i.inference.files import Files, Pending
+from i2i.inference.files import Files
 from i2i.inference.manifest import Manifest
 from i2i.inference.onlooker import Onlooker
 from i2i.inference.opening import Subject
+from i2i.inference.pending import Pending
 from i2i.inference.places import plan
 from i2i.training.runtime import Runtime
 
@@ -187,3 +190,73 @@ def test_batches_nobody_chose_are_of_small_pictures_and_never_of_a_model_that_ca
     assert Computation(Blur(scale=4), runtime, Options()).batch_for((128, 128)) == 1
     assert Computation(Blur(tiling="never"), runtime, Options()).batch_for((32, 32)) == 1
     assert Computation(Blur(size=(32, 32), tiling="never"), runtime, Options()).batch_for((32, 32)) == 64
+
+
+def test_a_side_too_small_for_the_model_is_wrong_use_whatever_the_pictures_are():
+    with pytest.raises(
+        UsageError, match="tiles of 4 pixels: with an overlap of 2 on each side this model needs at lea"
+    ):
+        list(stream(Blur(), [], tiles=Tiles(side=4)))
+    _, hearing = stream(Blur(tiling="never"), [], tiles=Tiles(side=4))
+    assert hearing.heard == ["tiles of 4 pixels: this model looks at a whole picture at once and sees no tiles"]
+
+
+def test_processes_that_share_a_machine_share_its_free_memory(monkeypatch):
+    monkeypatch.setattr("i2i.inference.computation.free", lambda device: 10**10)
+    monkeypatch.setattr("i2i.inference.computation.anonymous", lambda: 5)
+    runtime = Runtime.choose("cpu", "fp32")
+    budgets = [Computation(Blur(), runtime, Options(), Tiles(processes=number)).budget for number in (1, 4)]
+    assert budgets == [7 * 10**9 + 5, 7 * 10**9 // 4 + 5]
+
+
+def test_what_a_plugin_did_not_foresee_costs_that_picture_alone_and_says_where(tmp_path):
+    class Picky(Blur):
+        def translate(self, images, request):
+            if images.amin((1, 2, 3)).amax() > 0.9:
+                raise IndexError("list index\nout of range")
+            return super().translate(images, request)
+
+    for name, level in (("a", 0), ("b", 255), ("c", 9)):
+        Image.new("RGB", (9, 9), (level,) * 3).save(tmp_path / f"{name}.png")
+    done, _ = stream(Picky(), [tmp_path / f"{name}.png" for name in "abc"], batch=3)
+    assert [each.broken is None for each in done] == [True, False, True]
+    told = str(done[1].broken)
+    assert told.startswith(f"{tmp_path}/b.png: the model fails at it (IndexError: list index, test_computation.py:")
+
+
+def test_a_model_that_fails_at_grey_is_asked_for_the_picture_all_the_same():
+    class NoGrey(Blur):
+        def translate(self, images, request):
+            if images.std() == 0:
+                raise ValueError("no contrast")
+            return super().translate(images, request)
+
+    picture = torch.rand(3, 900, 900)
+    (done,), _ = stream(NoGrey(), [picture], tiles=Tiles(memory=10**10))
+    assert torch.equal(done.picture, translator(Blur()).translate(picture))
+
+
+def test_a_model_is_measured_once_for_all_files_and_frames_and_frames_come_one_by_one(tmp_path, monkeypatch):
+    opened, alive = [], []
+
+    def watched(*arguments):
+        whole = open_whole(*arguments)
+        opened.append(weakref.ref(whole))
+        alive.append(sum(each() is not None for each in opened))
+        return whole
+
+    monkeypatch.setattr("i2i.images.frames.opening.open_whole", watched)
+    pages = [Image.effect_noise((400, 300), 90).convert("RGB") for _ in range(8)]
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        pages[0].save(tmp_path / "in" / f"{name}.tif", save_all=True, append_images=pages[1:])
+    model, jobs = Blur(), plan([tmp_path / "in"], tmp_path / "out")
+    with Manifest.open(jobs.destination, "") as manifest:
+        files = Files(translator(model, tiles=Tiles(memory=10**10)), manifest)
+        for _ in range(2):  # as --watch does it
+            pending = Pending(jobs, manifest, force=True)
+            assert [done.broken for done in files.translated(pending)] == [None, None]
+    assert max(alive) <= 2
+    tried = [size for size in model.asked if size[1:] != (300, 400)]
+    assert tried == [(1, 64, 64), (1, 64, 64), (1, 128, 128)]
+    assert len(model.asked) == 3 + 2 * 2 * 8

@@ -9,8 +9,9 @@ import torch
 from PIL import Image, features
 
 from i2i import I2IError, load, load_recipe
-from i2i.inference.files import Files, Pending
+from i2i.inference.files import Files
 from i2i.inference.manifest import Manifest
+from i2i.inference.pending import Pending
 from i2i.inference.places import Naming, plan
 
 

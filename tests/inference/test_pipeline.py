@@ -4,7 +4,7 @@ import time
 import pytest
 
 from i2i.errors import BrokenPicture
-from i2i.inference.pipeline import AHEAD_BYTES, THREADS, SeveralFrames, batched, overlapped, read_ahead
+from i2i.inference.pipeline import AHEAD_BYTES, THREADS, Room, SeveralFrames, batched, overlapped, read_ahead
 
 
 def test_results_come_in_order_and_reading_ahead_is_bounded():
@@ -149,6 +149,42 @@ def test_what_is_raised_while_somebody_waits_for_room_ends_the_wait():
     with pytest.raises(KeyboardInterrupt):
         list(reads)
     assert threading.active_count() == before
+
+
+def test_pictures_that_wait_for_companions_keep_their_room_and_at_most_half_of_it():
+    inside, most, room, lock = {}, [], Room(100), threading.Lock()
+
+    def read(item, enter):
+        enter(item)
+        with lock:
+            inside[item] = item
+            most.append(sum(inside.values()))
+        return item
+
+    items = [10 + number for number in range(30)]  # no two have the same key
+    groups = []
+    for group in batched(read_ahead(read, items, 8, room), lambda read: read.item, lambda key: 4, 99, room):
+        groups.append([read.item for read in group])
+        time.sleep(0.002)
+        with lock:
+            for read_before in group:
+                inside.pop(read_before.item)
+    assert max(most) <= 100
+    assert sorted(item for group in groups for item in group) == items
+
+
+def test_one_larger_than_all_room_does_not_wait_for_those_that_wait_for_companions():
+    room = Room(100)
+
+    def read(item, enter):
+        enter(item)
+        return item
+
+    sizes = [30, 500, 31, 501, 502, 1, 30, 31, 700]
+    groups = list(batched(read_ahead(read, sizes, 6, room), lambda read: read.item, lambda key: 2, 99, room))
+    assert sorted(read.item for group in groups for read in group) == sorted(sizes)
+    assert not room.taken
+    assert not room.waiting
 
 
 def test_several_frames_are_left_alone_and_counted():

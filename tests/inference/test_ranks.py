@@ -74,9 +74,11 @@ STEP = {
         (TORCHRUN, Share(5, 8, 1)),
         (STEP, Share(2, 4, 0)),
         ({**STEP, **TORCHRUN}, Share(5, 8, 1)),
-        ({**TORCHRUN, "I2I_RANK": "0", "I2I_RANKS": "2", "I2I_LOCAL_RANK": "0"}, Share(0, 2, 0)),
+        ({**TORCHRUN, "I2I_RANK": "0", "I2I_RANKS": "2", "I2I_LOCAL_RANK": "0"}, Share(0, 2, 0, 2)),
         ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2", "SLURM_LOCALID": "1"}, Share(1, 2, 1)),
         ({"RANK": "1", "WORLD_SIZE": "2"}, Share(1, 2, 1)),
+        ({**TORCHRUN, "LOCAL_WORLD_SIZE": "4"}, Share(5, 8, 1, 4)),
+        ({**STEP, "SLURM_STEP_TASKS_PER_NODE": "1,3(x2)"}, Share(2, 4, 0, 3)),
         ({"RANK": "1"}, WHOLE),
     ],
 )

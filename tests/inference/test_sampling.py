@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from i2i import Geometry, I2IError, Options, RecipeError, UsageError, discover, load, normal_latents
-from i2i.inference.files import numbered_before, write_numbered
+from i2i.inference.numbered import numbered_before, write_numbered
 from i2i.inference.sampling import Place, closed_walk, on_the_way, pictures_at
 from i2i.inference.translator import Translated
 from i2i.training.chance import seed_for

@@ -10,11 +10,13 @@ from PIL import Image
 from i2i import Geometry, I2IError, Onlooker, RecipeError, UsageError, Weights, load, load_recipe
 from i2i.errors import BrokenPicture
 from i2i.inference.choosing import choose_weights
-from i2i.inference.files import Files, Pending, StepsWriter, steps_folders
+from i2i.inference.files import Files
 from i2i.inference.fitting import on_its_way
 from i2i.inference.manifest import Manifest
 from i2i.inference.opening import Subject
+from i2i.inference.pending import Pending
 from i2i.inference.places import plan
+from i2i.inference.steps import StepsWriter, steps_folders
 from i2i.recipe import Settings
 
 

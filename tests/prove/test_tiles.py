@@ -16,7 +16,7 @@ from i2i.tiling.bands import assembled
 from i2i.tiling.exact import painted, profiled
 from i2i.tiling.layout import Layout
 from i2i.tiling.recompute import recomputed, refined
-from i2i.tiling.sample import blended_overlap, sampled, spread
+from i2i.tiling.sample import blended_overlap, corrected, spread
 from i2i.tiling.spill import spilled
 
 pytestmark = pytest.mark.prove
@@ -139,7 +139,7 @@ def test_quick_tiles_show_no_borders(network, photo, request):
     whole = model(photo[None])[0]
     found = Counter()
     compute = Computing(model, photo)
-    statistics = sampled(compute, spread(layout.size, geometry, layout.outer[0] * layout.outer[1]))
+    statistics = corrected(compute, spread(layout.size, geometry, layout.outer[0] * layout.outer[1]), None)[0]
     made = {
         "each by its own norms": put_together(alone(compute, layout), layout),
         "by a sample's": put_together(painted(compute, layout, statistics), layout, feather),

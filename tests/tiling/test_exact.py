@@ -18,7 +18,7 @@ from i2i.tiling.exact import Cost, Profile, costs, painted, profiled, writing_sp
 from i2i.tiling.kept import SMALL, Files, Kept
 from i2i.tiling.layout import Layout
 from i2i.tiling.recompute import recomputed, refined
-from i2i.tiling.sample import sampled, spread
+from i2i.tiling.sample import corrected, spread
 from i2i.tiling.spill import spilled
 
 SIZE = (128, 112)
@@ -69,7 +69,8 @@ class Computing:
 
     def __call__(self, tiles):
         self.asked += len(tiles)
-        return self.model(torch.stack([tile.outer.cut(self.image) for tile in tiles]))
+        with torch.no_grad():
+            return self.model(torch.stack([tile.outer.cut(self.image) for tile in tiles]))
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_tiles_alone_are_far_from_the_whole(compute, layout, generator, image):
 
 def test_spilled_tiles_are_the_whole_and_computed_once(compute, layout, generator, image, tmp_path):
     heard = Heard()
-    outputs = spilled(compute, layout, tmp_path, torch.no_grad, heard.append, LOOKS)
+    outputs = spilled(compute, layout, tmp_path, heard.append, LOOKS)
     assert levels_apart(outputs, layout, generator, image) < 0.01
     assert compute.asked == len(layout) > 4
     assert list(tmp_path.iterdir()) == []
@@ -118,7 +119,7 @@ def test_recomputed_moments_make_the_whole(compute, layout, generator, image):
 def test_refined_moments_make_the_whole(compute, layout, geometry, generator, image):
     heard = Heard()
     sample = spread(SIZE, geometry, 4 * 32**2, side=32)
-    apart = levels_apart(painted(compute, layout, sampled(compute, sample)), layout, generator, image)
+    apart = levels_apart(painted(compute, layout, corrected(compute, sample, None)[0]), layout, generator, image)
     statistics = refined(compute, layout, sample, LOOKS, heard.append)
     assert heard.is_told_well()
     assert levels_apart(painted(compute, layout, statistics), layout, generator, image) < 0.5 < 20 < apart
@@ -166,7 +167,7 @@ class Branching(nn.Module):
 def test_spilling_changes_nothing_that_a_model_can_see(layout, image, tmp_path):
     torch.manual_seed(0)
     model = Branching()
-    apart = levels_apart(spilled(Computing(model, image), layout, tmp_path, torch.no_grad), layout, model, image)
+    apart = levels_apart(spilled(Computing(model, image), layout, tmp_path), layout, model, image)
     assert apart < 0.02 * 255  # bfloat16 inside
     assert set(model.inside) == {(True, True)}
     assert set(model.after) == {(False, False)}
@@ -206,7 +207,7 @@ class Failing(Computing):
 def test_what_fails_in_a_tile_is_raised_and_ends_all_others(error, layout, generator, image, tmp_path):
     failing = Failing(generator, image, error, at=2)
     with pytest.raises(type(error)):
-        list(spilled(failing, layout, tmp_path, torch.no_grad))
+        list(spilled(failing, layout, tmp_path))
     assert sorted(failing.ended) == list(range(len(layout)))
     assert list(tmp_path.iterdir()) == []
 
@@ -224,7 +225,7 @@ def test_what_fails_in_torch_is_raised_and_ends_all_others(error, compute, layou
     convolution = F.conv2d
     monkeypatch.setattr("i2i.tiling.paused.Paused._reply", replied(interrupted))
     with pytest.raises(error):
-        list(spilled(compute, layout, tmp_path, torch.no_grad))
+        list(spilled(compute, layout, tmp_path))
     assert set(calls) == {threading.current_thread()}
     assert list(tmp_path.iterdir()) == []
 
@@ -244,11 +245,11 @@ def replied(instead):
 
 
 def test_nothing_is_left_where_nobody_takes_all_outputs(compute, layout, tmp_path):
-    outputs = spilled(compute, layout, tmp_path, torch.no_grad)
+    outputs = spilled(compute, layout, tmp_path)
     next(outputs)
     outputs.close()
     assert list(tmp_path.iterdir()) == []
-    outputs = spilled(compute, layout, tmp_path, torch.no_grad)
+    outputs = spilled(compute, layout, tmp_path)
     next(outputs)
     del outputs
     gc.collect()
@@ -264,7 +265,7 @@ def in_memory():
 
 
 def test_tiles_that_wait_take_no_memory(compute, layout, tmp_path):
-    profile = profiled(compute, next(iter(layout)), torch.no_grad)
+    profile = profiled(compute, next(iter(layout)))
     before = in_memory()
     found = []
 
@@ -273,7 +274,7 @@ def test_tiles_that_wait_take_no_memory(compute, layout, tmp_path):
         if done in (0.5, (LOOKS * len(layout)) / ((LOOKS + 1) * len(layout))):
             found.append(in_memory() - before)
 
-    list(spilled(compute, layout, tmp_path, torch.no_grad, look, LOOKS))
+    list(spilled(compute, layout, tmp_path, look, LOOKS))
     assert len(layout) * min(profile.kept) > 5 * max(profile.kept)
     assert len(found) == 2
     assert max(found) <= max(profile.kept)
@@ -365,7 +366,7 @@ def test_costs_are_of_all_tiles_the_cheapest_first(layout, tmp_path):
 
 
 def test_a_tile_is_profiled_without_a_thread_left(compute, layout):
-    found = profiled(compute, next(iter(layout)), torch.no_grad)
+    found = profiled(compute, next(iter(layout)))
     assert found.looks == LOOKS
     assert 0 < found.until_look[0] < found.until_look[-1] < found.seconds
     assert min(found.kept) > SMALL

@@ -13,7 +13,7 @@ from i2i.networks import layers
 from i2i.tiling.layout import Box, Layout, Tile
 from i2i.tiling.moments import Moments, inner_moments, inner_places, together
 from i2i.tiling.norms import Fixed, Met
-from i2i.tiling.sample import sampled, spread
+from i2i.tiling.sample import corrected, spread
 
 SIZE = (96, 80)
 GEOMETRY = Geometry(multiple_of=4, min_size=8, margin=16, tiling="statistics")
@@ -130,7 +130,7 @@ def put_together(outputs, layout=LAYOUT):
 def of_whole(model, image):
     """The moments of each look at a picture in one piece, by the machinery for one tile."""
     box = Box(0, 0, *image.shape[-2:])
-    return sampled(computing(model, image), [Tile(box, box, 0, 0)])
+    return corrected(computing(model, image), [Tile(box, box, 0, 0)], None)[0]
 
 
 def in_tiles(model, image, statistics, layout=LAYOUT):
@@ -287,7 +287,7 @@ def test_a_sample_of_all_of_the_picture_gives_its_moments():
     tiles = spread((64, 96), GEOMETRY, 64 * 96, side=32)
     assert len(tiles) == 6
     with torch.no_grad():
-        for part, whole in zip(sampled(computing(model, image), tiles), of_whole(model, image), strict=True):
+        for part, whole in zip(corrected(computing(model, image), tiles, None)[0], of_whole(model, image), strict=True):
             assert part.count == whole.count
             torch.testing.assert_close(part.mean, whole.mean, rtol=1e-5, atol=1e-6)
             torch.testing.assert_close(part.deviations, whole.deviations, rtol=1e-5, atol=1e-6)
