@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from i2i.cli.progress import counting
-from i2i.errors import BrokenPicture, I2IError
+from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.inference.files import Done
 from i2i.inference.pending import Pending
 from i2i.inference.places import Job, Plan
@@ -115,17 +116,35 @@ def watch(order: Order) -> None:
         state = _state(job.source)
         return state is None or failed.get(job.name) == state or 0 <= time.time() - state[1] / 1e9 < SETTLED_SECONDS
 
+    away = None
     while True:
-        with closing(order.files.translated(order.pending(not_yet))) as results:
-            for done in results:
-                if done.broken is None:
-                    _say(f"{done.job.source} → {done.job.target}")
-                else:
-                    failed[done.job.name] = _state(done.job.source) or (0, 0)
-                    _say(f"not translated: {done.broken}", err=True)
-                for phrase in done.lost:
-                    _say(f"{phrase}: {done.job.target}", err=True)
+        try:
+            with closing(order.files.translated(order.pending(not_yet))) as results:
+                for done in results:
+                    if done.broken is None:
+                        _say(f"{done.job.source} → {done.job.target}")
+                    else:
+                        failed[done.job.name] = _state(done.job.source) or (0, 0)
+                        _say(f"not translated: {done.broken}", err=True)
+                    for phrase in done.lost:
+                        _say(f"{phrase}: {done.job.target}", err=True)
+            away = None
+        except UsageError:
+            if (problem := _missing(order.plan)) is None:
+                raise
+            if problem != away:
+                _say(f"{problem}; looking again", err=True)
+            away = problem
         time.sleep(POLL_SECONDS)
+
+
+def _missing(plan: Plan) -> str | None:
+    """What of the sources is not there now, such as a disk that is away for a while."""
+    try:
+        deque(plan.folders(), maxlen=0)
+    except UsageError as problem:
+        return str(problem)
+    return None
 
 
 def foretell(order: Order) -> None:

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2i.cli.flags import refuse_flags
 from i2i.cli.progress import stopping_on_signals
-from i2i.cli.sampling import SHEET, STOPS, Sampling, asked_for, drawn, left_from_before, refuse_misuse, write_all
-from i2i.errors import UsageError
+from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
 from i2i.inference.places.naming import Naming
-from i2i.inference.ranks import WHOLE, Share, run_ranks, share_from_environment, this_command
+from i2i.inference.ranks import WHOLE, Share, end_with_parent, run_ranks, share_from_environment, this_command
 from i2i.inference.steps import steps_folders
 
 if TYPE_CHECKING:
     from i2i.inference.places import Plan
     from i2i.inference.translator import Translator
+    from i2i.plugins import Catalog
+    from i2i.recipe import Recipe
 
 FORMATS = ("png", "jpeg", "webp", "tiff", "avif")
 PATH = click.Path(path_type=Path)
@@ -36,7 +38,8 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 @click.option("--config", type=PATH, help="YAML file laid over the recipe of a model that needs no weights.")
 @click.option("--run", type=PATH, help="Run folder whose newest weights to use.")
 @click.option("--weights", type=PATH, help="Weights file (.safetensors) to use.")
-@click.option("--src", "sources", type=PATH, multiple=True, help="Folder or file to translate; may be repeated.")
+@click.option("--src", "sources", type=PATH, multiple=True, help="Folder, file, archive (.tar, .zip, "
+              "shards such as 'photos-{000..009}.tar') or URL of pictures to translate; may be repeated.")  # fmt: skip
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Only pictures whose name fits, such as "
               "'*_LR.png', or whose path below --src does, where there is a slash; may be repeated.")  # fmt: skip
 @click.option("--mask", "masks", type=PATH, help="What a model that fills is to paint anew, in white: a picture, or a "
@@ -50,8 +53,8 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 @click.option("--grid", is_flag=True, help="Also show the pictures made, of a walk only those it goes through, "
               f"on a sheet, grid.png: at most the first {SHEET}.")  # fmt: skip
 @click.option("--class", "class_name", metavar="NAME", help="Class of the pictures made: --set translate.class_name=…")
-@click.option("--dst", "destination", type=PATH, required=True, help="Folder to write to. Translations keep "
-              "their names and folders; pictures made are numbered.")  # fmt: skip
+@click.option("--dst", "destination", type=PATH, required=True, help="Folder to write to, or an archive (.tar) "
+              "to pack at the end. Translations keep their names and folders; pictures made are numbered.")  # fmt: skip
 @click.option("--direction", help="Which way to translate: the same as --set translate.direction=…")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE; "
               "of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
@@ -62,8 +65,8 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 @click.option("--format", "file_format", type=click.Choice(["same", *FORMATS]), default="same", show_default=True,
               help="File format of the translations. Where two pictures of a folder would get the same name, each "
               "keeps its old suffix: x.jpg.png.")  # fmt: skip
-@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP and AVIF; without it nearly nothing is "
-              "lost.")  # fmt: skip
+@click.option("--quality", type=click.IntRange(1, 100), help="Of JPEG, WebP, AVIF and HEIC; without it nearly nothing "
+              "is lost.")  # fmt: skip
 @click.option("--colours", type=click.Choice(["source", "srgb", "as-stored"]), default="source", show_default=True,
               help="Of a picture with a colour profile: to sRGB for the model and back; to sRGB for good; or its "
               "levels as they are. The profile is written with the first and the last.")  # fmt: skip
@@ -127,32 +130,21 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     i2i translate --plugin dcgan --count 64 --seed 7 --grid --dst faces/
     i2i translate --plugin dcgan --count 8 --interpolate 50 --dst walk/
     """
-    destination, sources, every = given["destination"], given["sources"], given["save_every"]
-    archive: Path | None = None
-    count, frames = given["count"], given["frames"]
-    sampling = asked_for(sources, count, frames, given["grid"], given["class_name"], every)
-    _refuse_misuse(sampling, every, given)
+    sampling = asked_for(*(given[name] for name in ("sources", "count", "frames", "grid", "class_name", "save_every")))
     share = share_from_environment(os.environ)
-    if sampling is None and (archive := tar_of(destination)) is not None:
-        _refuse_with_archive(share, given)
-        destination = parts_of(archive)
+    refuse_flags(sampling, share, given)
+    end_with_parent(os.environ)
 
     from i2i.plugins import discover
     from i2i.recipe import Settings
 
-    settings = Settings.sorted(given["overrides"])
+    catalog, settings = discover(), Settings.sorted(given["overrides"])
     sugar = [(flag, name, given[name]) for flag, name in SUGAR.items() if given[name] is not None]
-    options = settings.options() | {name: value for _, name, value in sugar}
-    catalog = discover()
-    jobs: Plan | None = None
-    steps: Mapping[Path, Path] = {}
+    archive = tar_of(given["destination"]) if sampling is None else None
+    destination = given["destination"] if archive is None else parts_of(archive)
     require_folder(destination)
-    if sampling is None:
-        naming = Naming(given["suffix"], given["file_format"])
-        jobs = plan(sources, destination, given["globs"], naming, may_be_empty=given["watch"])
-        if given["masks"] is not None:
-            jobs = with_masks(jobs, given["masks"])
-        steps = steps_folders(list(jobs)) if every is not None else {}
+    jobs = _planned(destination, given) if sampling is None else None
+    steps = steps_folders(list(jobs)) if jobs is not None and given["save_every"] is not None else {}
     if share == WHOLE and (given["devices"] or 1) > 1:
         command = this_command(sys.argv[1:])
         sys.exit(run_ranks(given["devices"], command, os.environ, lambda line, error: click.echo(line, err=error)))
@@ -161,21 +153,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
 
     extra = [(flag, f"translate.{name}", value) for flag, name, value in sugar]
     source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra)
-
-    from i2i.inference.computation import Tiles
-    from i2i.inference.loading import load
-    from i2i.tiling.memory import parsed, settle
-
-    memory = None if given["memory"] is None else parsed(given["memory"])
-    if memory is not None:
-        settle()  # it takes some time, and a process of its own may decide how memory is given back
-    tiles = Tiles(memory, given["side"], given["norms"], folder=destination)
-    limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
-    allow_pixels(limits.pixels)
-    allow_metadata(limits.metadata_bytes)
-    where = {name: given[name] for name in ("precision", "background", "colours", "self_ensemble")}
-    device = _device(given["device"], share)
-    translator = load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
+    translator = _loaded(source, catalog, share, destination, given)
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
     refuse_misuse(translator, sampling, usage)
     if given["masks"] is not None:
@@ -184,28 +162,45 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
         require_scale(translator, given["scale"], catalog)
     using = f"{translator.name}: {why}"
     if isinstance(source, Path):  # a recipe has the options in it
-        translator = translator.with_options(**options)
+        translator = translator.with_options(**settings.options(), **{name: value for _, name, value in sugar})
         using = f"{translator.name}, step {translator.header['step']}: {source} ({why})"
-    ours = (
-        []
-        if share == WHOLE
-        else [f"this is rank {share.rank + 1} of {share.ranks}, which translates its share of the pictures alone"]
-    )
-    using = "\n".join([using, *translator.remarks, *ours])
-    if sampling is not None:
-        batch = given["batch"] or 1
-        pictures = drawn(translator, sampling, batch, given["seed"])
-        _begin(destination, using)
-        click.echo(write_all(pictures, sampling, destination, batch))
-        if (older := left_from_before(sampling, destination)) is not None:
-            click.echo(older, err=True)
-        return
-    assert jobs is not None
-    code = _translate_files(translator, jobs, steps, share, using, archive, given)
-    if code == 3 and "TORCHELASTIC_RUN_ID" in os.environ:
-        click.echo("ended with exit code 0, as torchrun would stop the other ranks at 3", err=True)
-        code = 0
-    sys.exit(code)
+    ours = f"this is {share}, which translates its share of the pictures alone"
+    using = "\n".join([using, *translator.remarks, *([] if share == WHOLE else [ours])])
+    if jobs is not None:
+        sys.exit(_translate_files(translator, jobs, steps, share, using, archive, given))
+    assert sampling is not None
+    batch = given["batch"] or 1
+    pictures = drawn(translator, sampling, batch, given["seed"])
+    _begin(destination, using)
+    click.echo(write_all(pictures, sampling, destination, batch))
+    if (older := left_from_before(sampling, destination)) is not None:
+        click.echo(older, err=True)
+
+
+def _planned(destination: Path, given: Mapping[str, Any]) -> Plan:
+    naming = Naming(given["suffix"], given["file_format"])
+    jobs = plan(given["sources"], destination, given["globs"], naming, may_be_empty=given["watch"])
+    return jobs if given["masks"] is None else with_masks(jobs, given["masks"])
+
+
+def _loaded(
+    source: Path | Recipe, catalog: Catalog, share: Share, destination: Path, given: Mapping[str, Any]
+) -> Translator:
+    """The model as the flags want it, on this process's device and within its part of the memory."""
+    from i2i.inference.computation import Tiles
+    from i2i.inference.loading import load
+    from i2i.tiling.memory import parsed, settle
+
+    device, memory = _device(given["device"], share), None if given["memory"] is None else parsed(given["memory"])
+    if memory is not None:
+        settle()  # it takes some time, and a process of its own may decide how memory is given back
+        memory = memory if device.startswith("cuda") else memory // share.local_ranks
+    tiles = Tiles(memory, given["side"], given["norms"], destination, share.local_ranks)
+    limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
+    allow_pixels(limits.pixels)
+    allow_metadata(limits.metadata_bytes)
+    where = {name: given[name] for name in ("precision", "background", "colours", "self_ensemble")}
+    return load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
 
 
 def _translate_files(
@@ -243,54 +238,24 @@ def _translate_files(
             code = carry_out(order)
             if archive is not None:
                 pack_up(order, archive, complete=code == 0)
-            return code
+            return _for_launcher(code)
     return 0
+
+
+def _for_launcher(code: int) -> int:
+    if code == 3 and "TORCHELASTIC_RUN_ID" in os.environ:
+        click.echo("ended with exit code 0, as torchrun would stop the other ranks at 3", err=True)
+        return 0
+    return code
 
 
 def _device(name: str, share: Share) -> str:
     """This process's device: of several of a kind, one for each process."""
     import torch
 
-    if share == WHOLE or name not in ("auto", "cuda") or not torch.cuda.is_available():
+    if name not in ("auto", "cuda") or not torch.cuda.is_available():
         return name
-    return f"cuda:{share.cuda_index(torch.cuda.device_count())}"
-
-
-def _refuse_misuse(sampling: Sampling | None, every: int | None, given: Mapping[str, Any]) -> None:
-    """Raise `UsageError` where flags for translations come without pictures, or exclude each other."""
-    flags = {
-        "--glob": given["globs"],
-        "--mask": given["masks"],
-        "--scale": given["scale"],
-        "--self-ensemble": given["self_ensemble"],
-        "--suffix": given["suffix"],
-        "--format": given["file_format"] != "same",
-        "--memory": given["memory"],
-        "--tile": given["side"],
-        "--force": given["force"],
-        "--verify": given["verify"],
-        "--dry-run": given["dry_run"],
-        "--watch": given["watch"],
-        "--devices": given["devices"],
-    }
-    for flag in [flag for flag, value in flags.items() if value]:
-        if sampling is not None:
-            raise UsageError(f"{flag} is for pictures that are translated: it needs --src DIR")
-    if every is not None and given["self_ensemble"]:
-        raise UsageError("--save-every shows a picture on its way, --self-ensemble makes eight: leave one of them out")
-    once = ("dry_run", "force", "verify", "max_bad", "save_every")
-    for flag in [flag for flag in once if given["watch"] and given[flag]]:
-        raise UsageError(
-            f"--watch looks again and again, --{flag.replace('_', '-')} is for once: leave one of them out"
-        )
-
-
-def _refuse_with_archive(share: Share, given: Mapping[str, Any]) -> None:
-    """Raise `UsageError` where an archive as --dst, which is packed at the end, does not go with what is asked."""
-    several = share != WHOLE or (given["devices"] or 1) > 1
-    for what, value in {"several processes need": several, "--watch needs": given["watch"]}.items():
-        if value:
-            raise UsageError(f"{given['destination']}: an archive is packed at the end; {what} a folder as --dst")
+    return "cuda" if share == WHOLE else f"cuda:{share.cuda_index(torch.cuda.device_count())}"
 
 
 def _begin(destination: Path, using: str) -> None:

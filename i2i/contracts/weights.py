@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts.specs import API_VERSION
-from i2i.errors import I2IError
+from i2i.errors import I2IError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ def read_header(path: Path) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
     except FileNotFoundError as error:
-        raise I2IError(f"{path}: no such weights file") from error
+        raise UsageError(f"{path}: no such weights file") from error
     except (SafetensorError, OSError) as error:
         raise I2IError(f"{path}: not a readable weights file ({error})") from error
     try:

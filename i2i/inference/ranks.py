@@ -25,7 +25,7 @@ from typing import IO
 
 from i2i.inference.shares import WHOLE, Share, share_from_environment
 
-__all__ = ["WHOLE", "Share", "run_ranks", "share_from_environment", "this_command"]
+__all__ = ["WHOLE", "Share", "end_with_parent", "run_ranks", "share_from_environment", "this_command"]
 
 Tell = Callable[[str, bool], object]
 """Takes a line, and whether it comes from stderr."""
@@ -37,6 +37,8 @@ GRACE_SECONDS = 10.0
 """For ranks to end when nobody listens any more."""
 LONGEST_LINE = 65_536
 MEMORY = ", perhaps for want of memory"
+PARENT = "I2I_PARENT"
+"""Says by what a rank learns that the process which started it is gone."""
 REST = "the next run does what is left of its share"
 
 
@@ -61,7 +63,8 @@ def run_ranks(ranks: int, command: Sequence[str], environment: Mapping[str, str]
             for rank in range(ranks):
                 if not signals:
                     told = {"I2I_RANK": str(rank), "I2I_RANKS": str(ranks), "I2I_LOCAL_RANK": str(rank)}
-                    running.append(_Rank(Share(rank, ranks, rank), command, {**shared, **environment, **told}, voice))
+                    surroundings = {**shared, **environment, **told, PARENT: "stdin"}
+                    running.append(_Rank(Share(rank, ranks, rank, ranks), command, surroundings, voice))
                     for number in signals:  # that came while it was being started
                         running[-1].process.send_signal(number)
             codes = [rank.exit_code(signals) for rank in _as_they_end(running, voice)]
@@ -69,6 +72,17 @@ def run_ranks(ranks: int, command: Sequence[str], environment: Mapping[str, str]
             _end(running)
     voice.raise_problem()
     return max([*codes, *(128 + number for number in signals[: ranks - len(running)])], key=_badness)
+
+
+def end_with_parent(environment: Mapping[str, str]) -> None:
+    """Where `run_ranks` started this process: end as by SIGTERM when that process is gone, however it ended."""
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if PARENT in environment:
+        Thread(target=wait, daemon=True).start()
 
 
 class _Voice:
@@ -98,7 +112,7 @@ class _Rank:
         self.share, self.voice = share, voice
         self.process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # ends when this process does: `end_with_parent`
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment,

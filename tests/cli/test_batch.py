@@ -738,14 +738,19 @@ def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(fold
     picture(folder / "inbox" / "b.png")
     os.utime(folder / "inbox" / "b.png", (time.time() + 86400,) * 2)  # of a camera whose clock is fast
     appears(folder / "out" / "b.png", process)
+    (folder / "inbox").rename(folder / "away")
+    time.sleep(2.5)  # two looks at least
+    picture(folder / "away" / "c.png")
+    (folder / "away").rename(folder / "inbox")
+    appears(folder / "out" / "c.png", process)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
-    assert out.splitlines() == ["inbox/deep/a.png → out/deep/a.png", "inbox/b.png → out/b.png"]
+    assert out.splitlines() == [f"inbox/{name} → out/{name}" for name in ("deep/a.png", "b.png", "c.png")]
     lines = err.splitlines()
     assert lines[1] == "watching; stop with Ctrl-C. Translations appear in out"
     assert lines[2].startswith("not translated: inbox/broken.jpg: ")
-    assert lines[3:] == ["Error: stopped"]
-    assert everything(folder / "out") == [MANIFEST, "b.png", "deep/a.png"]
+    assert lines[3:] == ["inbox: no such file or folder; looking again", "Error: stopped"]
+    assert everything(folder / "out") == [MANIFEST, "b.png", "c.png", "deep/a.png"]
     (folder / "inbox" / "broken.jpg").unlink()
-    assert run(src=("inbox",)).out == ["nothing to do: all 2 pictures are translated in out"]
+    assert run(src=("inbox",)).out == ["nothing to do: all 3 pictures are translated in out"]

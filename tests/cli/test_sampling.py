@@ -248,7 +248,7 @@ def test_a_walk_that_cannot_be_finished_leaves_no_gif(folder, monkeypatch):
     def fail(image, path):
         raise MemoryError
 
-    monkeypatch.setattr("i2i.inference.files.write_picture", fail)
+    monkeypatch.setattr("i2i.inference.numbered.write_picture", fail)
     result = run("--interpolate", 3, "--dst", "walk")
     assert isinstance(result.exception, MemoryError)
     assert list((folder / "walk").iterdir()) == []

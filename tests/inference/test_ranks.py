@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from i2i.errors import UsageError
-from i2i.inference.ranks import WHOLE, Share, run_ranks, share_from_environment, this_command
+from i2i.inference.ranks import WHOLE, Share, end_with_parent, run_ranks, share_from_environment, this_command
 
 SECONDS = 60
 on_posix = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
@@ -277,6 +277,45 @@ def test_ranks_run_this_very_command(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert sorted(said) == [f"rank 1 of 2: {version}", f"rank 2 of 2: {version}"]
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     assert "-P" not in this_command([])  # `python -m i2i` takes what lies there: so do its ranks
+
+
+ORPHAN = """
+    import signal, time
+    from pathlib import Path
+    from i2i.inference.ranks import end_with_parent
+
+    def ended(number, frame):
+        Path(os.environ["FOLDER"], f"ended-{rank}").touch()
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, ended)
+    end_with_parent(os.environ)
+    Path(os.environ["FOLDER"], f"begun-{rank}").touch()
+    time.sleep(60)
+"""
+
+
+@on_posix
+def test_ranks_end_when_what_started_them_is_killed(tmp_path: Path) -> None:
+    start = (
+        f"import os; from i2i.inference.ranks import run_ranks; run_ranks(2, {command(ORPHAN)!r}, os.environ, print)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", start], env={**os.environ, "FOLDER": str(tmp_path)})
+
+    def wait_for(what: str) -> None:
+        deadline = time.monotonic() + SECONDS
+        while len(list(tmp_path.glob(f"{what}-*"))) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    wait_for("begun")
+    parent.kill()
+    wait_for("ended")
+    parent.wait()
+
+
+def test_a_process_that_is_no_rank_of_ours_ends_by_itself() -> None:
+    end_with_parent({"I2I_RANK": "0", "RANK": "0"})  # else its input, which has ended, would end it
 
 
 # With the manifest
