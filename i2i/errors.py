@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class I2IError(Exception):
@@ -30,10 +31,11 @@ class BrokenPicture(I2IError):
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
-        self.path = Path(path)
+        self.path: Any = str(path) if "://" in str(path) else Path(path)
+        """A `Path`; of a URL its text, which as a path would lose a slash."""
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[BrokenPicture], tuple[Path, str]]:  # crosses from loader workers to the loop
+    def __reduce__(self) -> tuple[type[BrokenPicture], tuple[Any, str]]:  # crosses from loader workers to the loop
         return type(self), (self.path, self.reason)
 
 

@@ -14,6 +14,7 @@ import click
 from i2i.cli.flags import refuse_flags
 from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
+from i2i.errors import UsageError
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
 from i2i.inference.places.naming import Naming
@@ -27,7 +28,18 @@ if TYPE_CHECKING:
     from i2i.recipe import Recipe
 
 FORMATS = ("png", "jpeg", "webp", "tiff", "avif")
-PATH = click.Path(path_type=Path)
+
+
+class _Place(click.Path):
+    """A path. An empty text, such as a variable that is not set leaves, would be read as the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError(f"{param.opts[0] if param else 'path'}: empty; . is the current folder")
+        return super().convert(value, param, ctx)
+
+
+PATH = _Place(path_type=Path)
 SUGAR = {"--direction": "direction", "--class": "class_name"}
 """Flag → translate option."""
 
@@ -224,7 +236,7 @@ def _translate_files(
     names = ("seed", "frames_asked", "file_format", "quality", "save_every")
     settings = settings_hash({**translator.settings, **{name: given[name] for name in names}})
     with Manifest.open(jobs.destination, settings, write=not given["dry_run"]) as manifest:
-        for remark in manifest.remarks:
+        for remark in (*manifest.remarks, *(manifest.others if share == WHOLE else ())):
             click.echo(remark, err=True)
         encoding = Encoding(given["quality"], given["background"] or "white")
         files = Files(translator, manifest, encoding, given["batch"], given["seed"], given["frames_asked"])

@@ -10,14 +10,9 @@ from PIL import Image, ImageCms
 
 _SPACES = {1: b"GRAY", 2: b"GRAY", 3: b"RGB ", 4: b"RGB "}
 _MODE_SPACES = {"L": b"GRAY", "RGB": b"RGB ", "CMYK": b"CMYK"}
+_NAMES = {b"GRAY": "grey", b"RGB ": "RGB", b"CMYK": "CMYK"}
 _PROBE_MOVED = 2  # levels of 8 bits that sRGB's own profiles, of which there are many, may differ by
 Transform = ImageCms.ImageCmsTransform
-
-
-def fitting_profile(image: Image.Image, channels: int) -> bytes | None:
-    """The ICC profile of a picture, if it is one of so many channels, alpha counting too."""
-    profile: bytes | None = image.info.get("icc_profile")
-    return profile if fits(profile, channels) else None
 
 
 def fits(profile: bytes | None, channels: int) -> bool:
@@ -45,6 +40,19 @@ def from_srgb(profile: bytes) -> Transform | None:
 def is_srgb(profile: bytes) -> bool:
     """Whether a profile is one of RGB, can be used, and leaves the colours of sRGB where they are."""
     return _transform(profile, "RGB", inverse=False) is not None and to_srgb(profile, "RGB") is None
+
+
+def is_usable(profile: bytes, mode: str) -> bool:
+    """Whether a profile says what the colours of a picture, L, RGB or CMYK, mean; one of RGB says so of greys too."""
+    return is_srgb(profile) or any(to_srgb(profile, colours) is not None for colours in (mode, "RGB"))
+
+
+def why_unusable(profile: bytes | None, mode: str) -> str:
+    """What keeps a profile from saying so."""
+    meant = profile[16:20] if profile else b""
+    if meant in _NAMES and meant != _MODE_SPACES[mode]:
+        return f"it is meant for {_NAMES[meant]}"
+    return "it is damaged or of an unknown kind"
 
 
 def _transform(profile: bytes, mode: str, inverse: bool) -> Transform | None:

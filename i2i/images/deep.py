@@ -8,7 +8,7 @@ from typing import IO, Any, cast
 
 import numpy
 from numpy.typing import NDArray
-from PIL import ImageFile, TiffImagePlugin
+from PIL import ImageFile
 
 from i2i.images.decode import upright
 from i2i.images.limits import LIMITS, Limits
@@ -19,18 +19,12 @@ Levels16 = NDArray[numpy.uint16]
 WHITE = 65535
 _OTHER_END = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _LAYOUTS = {f"{colours};16{end}" for colours in ("RGB", "RGBA", "R", "G", "B") for end in _OTHER_END}
-_BITS_PER_SAMPLE = 258
+_GREY_AND_ALPHA = "LA;16B"
 
 
-def stored_bits(image: ImageFile.ImageFile) -> int:
-    """Bits of a level in the file behind an opened, not yet decoded colour picture; 8 where it has no more."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))
-    for codec, _, _, layout in image.tile:
-        if codec.startswith("ppm") and isinstance(layout, tuple):
-            return 16 if layout[1] > 255 else 8
-        return 16 if ";16" in str(layout) else 8
-    return 8
+def holds_deep_grey(image: ImageFile.ImageFile) -> bool:
+    """Whether an opened, not yet decoded file is of 16-bit greys with alpha, which Pillow takes for colours."""
+    return {_rawmode(tile) for tile in image.tile} == {_GREY_AND_ALPHA}
 
 
 def deep_colour(path: Path, image: ImageFile.ImageFile, limits: Limits = LIMITS) -> Levels16 | None:
@@ -64,11 +58,10 @@ def _in_bytes(path: Path, image: ImageFile.ImageFile, limits: Limits) -> Levels1
     The file is decoded once for each.
     """
     tiles = list(image.tile)
-    layouts = {_rawmode(tile) for tile in tiles}
-    if layouts == {"LA;16B"}:  # the two bytes of two levels are four channels
+    if holds_deep_grey(image):  # the two bytes of two levels are four channels
         image.tile = [_laid_out(tile, "RGBA") for tile in tiles]
         return numpy.asarray(upright(image)).view(">u2").astype(numpy.uint16)
-    if not layouts <= _LAYOUTS:
+    if not {_rawmode(tile) for tile in tiles} <= _LAYOUTS:
         return None
     with decoding(path, limits) as again:
         again.tile = [_laid_out(tile, _rawmode(tile)[:-1] + _OTHER_END[_rawmode(tile)[-1]]) for tile in tiles]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import tempfile
+import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +20,8 @@ except ImportError:  # Windows, where an open file cannot be deleted: that does 
 
 BeforeRename = Callable[[Path], None]
 """Is given the complete draft, already on the disk, before it gets its name; raising keeps it from getting it."""
+RESTED_SECONDS = 3600.0
+"""What exact norms put aside has no name but while it is being written: one that has rested so long is nobody's."""
 
 
 @contextmanager
@@ -27,30 +29,29 @@ def complete_or_not_at_all(path: Path, before_rename: BeforeRename | None = None
     """A stream whose contents are on the disk under `path` once the block is done; before and without that, not.
 
     They are gathered in a draft, `.i2i-….part`, beside `path`, whose missing parent folders are made. It is locked as
-    long as it is written, so that `sweep` can tell it from what a killed process left behind. Where `path` is no local
-    path, the draft is a temporary file of this machine that is copied there at the end.
+    long as it is written, so that `sweep` can tell it from what a killed process left behind.
     Raises `I2IError` when the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _beside(path, before_rename) if isinstance(path, Path) else _elsewhere(path, before_rename) as stream:
+        with _beside(path, before_rename) as stream:
             yield stream
     except OSError as problem:
         raise I2IError(f"{path}: cannot be written ({_cause(path, problem)})") from problem
 
 
 def sweep(folder: Path) -> int:
-    """Delete the drafts in `folder`, not below it, that nobody writes any more; says how many those were.
+    """Delete what killed processes left in `folder`, not below it; says how much that was.
 
-    A draft whose lock cannot be asked for, and a folder that is not local or cannot be read, are left as they are.
+    That is drafts that nobody writes any more, and what exact norms put aside, once it has rested for an hour. A draft
+    whose lock cannot be asked for, and a folder that cannot be read, are left as they are.
     """
     swept = 0
-    if not isinstance(folder, Path):
-        return swept
-    with suppress(OSError):
-        for draft in folder.glob(".i2i-*.part"):
-            with suppress(OSError):
-                swept += _deleted_if_left(draft)
+    for pattern, deleted in ((".i2i-*.part", _deleted_if_left), (".i2i-norms-*", _deleted_if_rested)):
+        with suppress(OSError):
+            for left in folder.glob(pattern):
+                with suppress(OSError):
+                    swept += deleted(left)
     return swept
 
 
@@ -99,6 +100,18 @@ def _deleted_if_left(draft: Path) -> bool:
     return True
 
 
+def _deleted_if_rested(left: Path) -> bool:
+    """A file of what exact norms put aside, or an empty folder of them."""
+    found = left.lstat()
+    if time.time() - found.st_mtime < RESTED_SECONDS:
+        return False
+    if stat.S_ISDIR(found.st_mode):
+        left.rmdir()
+    else:
+        left.unlink()
+    return True
+
+
 def _settle(folder: Path) -> None:
     """Have the folder's list of names on the disk too, where it can be asked for."""
     with suppress(OSError):
@@ -107,23 +120,6 @@ def _settle(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-@contextmanager
-def _elsewhere(path: Path, before_rename: BeforeRename | None) -> Iterator[BinaryIO]:
-    with tempfile.TemporaryDirectory(prefix="i2i-") as folder:
-        draft = Path(folder) / path.name
-        with draft.open("x+b") as stream:
-            yield stream
-        if before_rename is not None:
-            before_rename(draft)
-        try:
-            with draft.open("rb") as source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-        except BaseException:
-            with suppress(Exception):
-                path.unlink(missing_ok=True)
-            raise
 
 
 def _cause(path: Path, problem: OSError) -> str:

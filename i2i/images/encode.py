@@ -17,9 +17,10 @@ from i2i.images.decode import open_picture
 from i2i.images.drafts import BeforeRename, complete_or_not_at_all
 from i2i.images.formats import FORMATS, Encoding, Format, known_suffix
 from i2i.images.holding import Held, held
+from i2i.images.kinds import Kind
 from i2i.images.metadata import NOTHING
 from i2i.images.rows import Rows, takes_rows, writer_for
-from i2i.images.whole import Kind, Whole
+from i2i.images.whole import Whole
 
 PLAIN = Encoding()
 

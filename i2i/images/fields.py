@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 SHORT, LONG, UNDEFINED, LONG8 = 3, 4, 7, 16
 _SIZES = {1: 1, 2: 1, SHORT: 2, LONG: 4, 5: 8, 6: 1, UNDEFINED: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, LONG8: 8}
+_MOST = 2**16 - 1  # of a list's fields
 _WORDS = {SHORT: 2, LONG: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
 """Bytes that are swapped together, of the kinds where there are any."""
 
@@ -89,12 +90,35 @@ class Block:
         packed = struct.pack(f"{self.order}HHI", entry.tag, kind, 1) + values
         self.bytes[entry.place : entry.place + 12] = packed
 
+    def add(self, fields: Mapping[int, Field]) -> None:
+        """Let the first list have these fields too, in place of those with their tags; all else stays where it is."""
+        kept = [entry for entry in self.listed(self.first) if entry.tag not in fields]
+        room = _MOST - len(fields)
+        entries = {entry.tag: bytes(self.bytes[entry.place : entry.place + 12]) for entry in kept[:room]}
+        after = self.next_to(self.first)
+        self.bytes += bytes(len(self.bytes) % 2)
+        for tag, field in fields.items():
+            count, values = len(field.values) // _SIZES[field.kind], self._ordered(field.kind, field.values)
+            if len(values) > 4:
+                place = len(self.bytes)
+                self.bytes += values + bytes(len(values) % 2)
+                values = struct.pack(f"{self.order}I", place)
+            entries[tag] = struct.pack(f"{self.order}HHI", tag, field.kind, count) + values.ljust(4, b"\0")
+        self.first = len(self.bytes)
+        self.bytes += struct.pack(f"{self.order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries))
+        self.bytes += struct.pack(f"{self.order}I", after)
+        struct.pack_into(f"{self.order}I", self.bytes, 4, self.first)
+
     def field(self, entry: Entry) -> Field:
         """A field to be laid out elsewhere."""
-        values, word = bytes(self.bytes[entry.start : entry.start + entry.size]), _WORDS.get(entry.kind, 1)
-        if self.order == ">" and word > 1:
-            values = b"".join(values[start : start + word][::-1] for start in range(0, len(values), word))
-        return Field(entry.kind, values)
+        return Field(entry.kind, self._ordered(entry.kind, bytes(self.bytes[entry.start : entry.start + entry.size])))
+
+    def _ordered(self, kind: int, values: bytes) -> bytes:
+        """Between the block's order and little-endian, either way."""
+        word = _WORDS.get(kind, 1)
+        if self.order == "<" or word == 1:
+            return values
+        return b"".join(values[start : start + word][::-1] for start in range(0, len(values), word))
 
     def _unpacked(self, layout: str, place: int) -> tuple[int, ...]:
         return struct.unpack_from(f"{self.order}{layout}", self.bytes, place)

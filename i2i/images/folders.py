@@ -7,13 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from i2i.errors import I2IError, UsageError
+from i2i.images.formats import FORMATS
 
-PICTURE_SUFFIXES: frozenset[str] = frozenset(
-    (
-        *(".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".jp2", ".jpeg", ".jpg"),
-        *(".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"),
-    )
-)
+PICTURE_SUFFIXES: frozenset[str] = frozenset(FORMATS)
+"""Of all formats that are read: each of them is written too."""
 
 
 def find_pictures(root: Path, exclude: Path | None = None) -> list[Path]:

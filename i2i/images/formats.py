@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ _JPEG = Format(
     "JPEG", 65500, kinds=_OPAQUE, exact=False, dpi=True, block=65533, quality=95, settings={"subsampling": "4:4:4"}
 )
 _JPEG2000 = Format("JPEG2000", profile=False, described=False)
+_CODESTREAM = replace(_JPEG2000, settings={"no_jp2": True})
 _PNG = Format("PNG", deep=True, dpi=True, settings={"compress_level": 4})
 _TIFF = Format("TIFF", deep=True, dpi=True)
 _WEBP = Format("WEBP", 16383, kinds=_NO_GREY, exact=False, quality=95)
@@ -59,15 +60,22 @@ FORMATS: Mapping[str, Format] = {
     ".apng": _PNG,
     ".avif": _AVIF,
     ".bmp": _BMP,
+    ".dib": _BMP,
     ".gif": _GIF,
     ".heic": _HEIC,
     ".heif": _HEIC,
+    ".hif": _HEIC,
+    ".j2k": _CODESTREAM,
+    ".jfif": _JPEG,
     ".jp2": _JPEG2000,
+    ".jpe": _JPEG,
     ".jpeg": _JPEG,
+    ".jpf": _JPEG2000,
     ".jpg": _JPEG,
     ".pbm": Format("PPM", kinds=frozenset({1}), exact=False, profile=False, described=False),
     ".pgm": Format("PPM", kinds=frozenset({1}), deep=True, profile=False, described=False),
     ".png": _PNG,
+    ".pnm": Format("PPM", kinds=_OPAQUE, deep=True, profile=False, described=False),
     ".ppm": Format("PPM", kinds=frozenset({3}), deep=True, profile=False, described=False),
     ".tif": _TIFF,
     ".tiff": _TIFF,

@@ -11,17 +11,20 @@ import numpy
 from PIL import Image
 
 from i2i.contracts.geometry import luma
-from i2i.images.colour import Transform, fits, from_srgb, to_srgb
+from i2i.images.colour import Transform, fits, from_srgb, is_usable, to_srgb, why_unusable
 from i2i.images.decode import parsed_colour
+from i2i.images.exif import exif_telling
 from i2i.images.formats import FORMATS, Encoding, Format, known_suffix, require_fitting
-from i2i.images.metadata import Metadata, exif_of_dpi
-from i2i.images.whole import Kind, over, unit_range
+from i2i.images.kinds import Kind
+from i2i.images.metadata import Metadata
+from i2i.images.whole import over, unit_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
 _AT_ONCE = 1 << 20  # pixels, of which there are several copies on the way
+_UNUSABLE = "colour profile left out, as {}; the picture counts as sRGB"
 _XMP_HEAD = 29  # bytes of an address before JPEG's XMP
 
 
@@ -91,6 +94,8 @@ def held(kind: Kind, size: tuple[int, int], path: Path, encoding: Encoding) -> H
     form, bits, lost = FORMATS[suffix], 8, list[str]()
     if kind.levels.reduced:
         lost.append("8 bits of each level kept, as no more are read from this kind of file")
+    if kind.levels.left_out:
+        lost.append(_UNUSABLE.format(kind.levels.left_out))
     if kind.levels.bits == 16:
         bits = 16 if form.deep else 8
         if bits == 8:
@@ -138,8 +143,11 @@ def _meaning(
         return (profile, way) if way is not None else (None, None)
     if embeddable:
         return profile, None
-    way = to_srgb(profile, "L" if fits(profile, 1) else "RGB")
+    stored = "L" if fits(profile, 1) else "RGB"
+    way = to_srgb(profile, stored)
     if way is None:
+        if not is_usable(profile, stored):
+            lost.append(_UNUSABLE.format(why_unusable(profile, stored)))
         return None, None
     if bits == 16:
         lost.append(f"colour profile left out, as {form.name} holds none")
@@ -162,12 +170,14 @@ def _brought(rows: NDArray[Any], transform: Transform) -> NDArray[Any]:
 def _kept(metadata: Metadata, form: Format, lost: list[str]) -> Metadata:
     """What the format holds of it."""
     exif, xmp, dpi = metadata.exif, metadata.xmp, metadata.dpi
-    if exif is None and dpi is not None and form.described and not form.dpi:
-        exif = exif_of_dpi(dpi)
+    if dpi is not None and form.described and not form.dpi:
+        exif = exif_telling(dpi, exif)
     told = {"EXIF": exif, "XMP": xmp}
     if not form.described and (names := [name for name, block in told.items() if block]):
         lost.append(f"{' and '.join(names)} left out, as {form.name} holds none")
         exif = xmp = None
+    if dpi is not None and not (form.described or form.dpi):
+        lost.append(f"resolution left out, as {form.name} holds none")
     if form.block is not None:
         if exif and len(exif) + 6 > form.block:
             lost.append(f"EXIF left out, as {form.name} holds at most 64 KiB of it")

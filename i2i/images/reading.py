@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
 from i2i.errors import BrokenPicture, I2IError
+from i2i.images.chunks import SIGNATURE, chunk, picture_header
 from i2i.images.diagnosis import reason_for
 from i2i.images.heif import heif_is_readable, is_heif
 from i2i.images.limits import LIMITS, BeyondLimits, Examine, Header, Limits
@@ -67,8 +66,7 @@ def explaining(source: Path | Image.Image, limits: Limits = LIMITS) -> Iterator[
     except I2IError:
         raise
     except Exception as problem:  # Pillow's readers raise a dozen kinds
-        named = path if isinstance(path, os.PathLike) else str(path)  # a place in an object store is no PathLike
-        raise BrokenPicture(named, reason_for(path, problem, limits)) from problem
+        raise BrokenPicture(str(path), reason_for(path, problem, limits)) from problem  # a place elsewhere is no Path
 
 
 def check_header(path: Path) -> tuple[int, int]:
@@ -93,6 +91,15 @@ def seek_frame(image: ImageFile.ImageFile, place: int, limits: Limits = LIMITS) 
     limits.check_size(*image.size)
 
 
+def stored_bits(image: ImageFile.ImageFile) -> int:
+    """Bits of a level in the file behind an opened, not yet decoded picture; 8 where it has no more."""
+    if image.mode in ("I", "F"):
+        return 32
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))
+    return 16 if image.mode.startswith("I;16") or any(map(_is_deep, image.tile)) else 8
+
+
 def orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 to 8; damaged EXIF data does not spoil a picture."""
     try:
@@ -112,7 +119,13 @@ def _header(path: Path, image: ImageFile.ImageFile, outline: Outline, length: in
     if kind in ("PNG", "AVIF", "HEIF"):  # a JPEG's other pictures (MPO) are no frames of it
         frames = getattr(image, "n_frames", 1)
     held = length if kind in _HELD_WHOLE else 0
-    return Header(path, width, height, "JPEG" if kind == "MPO" else kind, image.mode, frames, _bits(image), held)
+    return Header(path, width, height, "JPEG" if kind == "MPO" else kind, image.mode, frames, stored_bits(image), held)
+
+
+def _is_deep(tile: Any) -> bool:
+    """Whether what Pillow is about to decode has levels of 16 bits; of a PPM it knows the level of white."""
+    codec, _, _, layout = tile
+    return ";16" in str(layout) or (codec.startswith("ppm") and isinstance(layout, tuple) and layout[1] > 255)
 
 
 def _stated_orientation(image: Image.Image, late: bytes) -> int:
@@ -120,28 +133,13 @@ def _stated_orientation(image: Image.Image, late: bytes) -> int:
     stated = Image.Image()
     stated.info = dict(image.info)
     if late:
-        start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+        start = SIGNATURE + chunk(b"IHDR", picture_header(1, 1, bits=8, channels=1))
         try:
-            with Image.open(io.BytesIO(start + late + _chunk(b"IDAT", b"")), formats=("PNG",)) as alone:
+            with Image.open(io.BytesIO(start + late + chunk(b"IDAT", b"")), formats=("PNG",)) as alone:
                 stated.info.update(alone.info)
         except Exception:  # as damaged EXIF
             return 1
     return orientation(stated)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def _bits(image: ImageFile.ImageFile) -> int:
-    """Of a level in the file behind an opened, not yet decoded picture."""
-    if image.mode in ("I", "F"):
-        return 32
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))
-    if image.mode.startswith("I;16") or any(";16" in str(tile.args) for tile in image.tile):
-        return 16
-    return 8
 
 
 def _opened(path: Path) -> io.BufferedReader:

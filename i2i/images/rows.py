@@ -10,9 +10,10 @@ from typing import Any, BinaryIO, Protocol
 import numpy
 from numpy.typing import NDArray
 
+from i2i.images.chunks import SIGNATURE, chunk, picture_header
+from i2i.images.exif import described, resolution
 from i2i.images.fields import LONG, LONG8, SHORT, UNDEFINED, Field, Fields, laid_out
 from i2i.images.holding import Held
-from i2i.images.metadata import described, resolution
 
 Rows = NDArray[Any]
 """(h, W, C), uint8 or uint16."""
@@ -49,9 +50,8 @@ class PngRows:
     def __init__(self, stream: BinaryIO, held: Held) -> None:
         self.stream, self.deflate = stream, zlib.compressobj(_LEVEL)
         self.above = numpy.zeros((1, held.width * held.channels * held.bits // 8), numpy.uint8)
-        colours = {1: 0, 2: 4, 3: 2, 4: 6}[held.channels]
-        stream.write(b"\x89PNG\r\n\x1a\n")
-        self._chunk(b"IHDR", struct.pack(">IIBBBBB", held.width, held.height, held.bits, colours, 0, 0, 0))
+        stream.write(SIGNATURE)
+        self._chunk(b"IHDR", picture_header(held.width, held.height, held.bits, held.channels))
         if held.profile:
             self._chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(held.profile))
         if held.metadata.dpi:
@@ -82,9 +82,7 @@ class PngRows:
             self._chunk(b"IDAT", packed)
 
     def _chunk(self, kind: bytes, body: bytes) -> None:
-        self.stream.writelines(
-            [struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))]
-        )
+        self.stream.write(chunk(kind, body))
 
 
 class TiffRows:

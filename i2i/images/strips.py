@@ -12,8 +12,8 @@ from i2i.images.drafts import BeforeRename, complete_or_not_at_all
 from i2i.images.encode import PLAIN, write_levels
 from i2i.images.formats import Encoding
 from i2i.images.holding import Held, held
+from i2i.images.kinds import Kind
 from i2i.images.rows import takes_rows, writer_for
-from i2i.images.whole import Kind
 
 if TYPE_CHECKING:
     from torch import Tensor

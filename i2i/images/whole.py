@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from PIL import Image, ImageFile
 
-from i2i.images.colour import Transform, fits, fitting_profile, from_srgb, is_srgb, to_srgb
+from i2i.images.colour import fits
 from i2i.images.decode import (
     decoding,
     explaining,
@@ -21,47 +21,19 @@ from i2i.images.decode import (
     upright,
     upright_parts,
 )
-from i2i.images.deep import WHITE, deep_colour, stored_bits
+from i2i.images.deep import WHITE, deep_colour, holds_deep_grey
+from i2i.images.kinds import EIGHT_BITS as EIGHT_BITS
+from i2i.images.kinds import Colours as Colours
+from i2i.images.kinds import Kind as Kind
+from i2i.images.kinds import Levels as Levels
 from i2i.images.limits import LIMITS, Examine, Limits
 from i2i.images.metadata import NOTHING, Metadata, metadata_of
+from i2i.images.profiles import GREY, deep_meaning, is_moved, meaning, stored_as
+from i2i.images.reading import stored_bits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
-
-_GREY = ("1", "L", "LA", "La")
-Colours = Literal["source", "srgb", "as-stored"]
-
-
-@dataclass(frozen=True)
-class Levels:
-    """What the levels of a picture are in its file."""
-
-    bits: Literal[8, 16] = 8
-    profile: bytes | None = None
-    """The ICC profile that says which colours they mean; None: sRGB."""
-    reduced: bool = False
-    """Whether the file holds more than these 8 bits, which could not be read."""
-    from_srgb: bool = False
-    """Whether the levels at hand mean sRGB and are brought into the profile's colours when they are written."""
-
-
-EIGHT_BITS = Levels()
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What there is to know of a picture beside its values and size."""
-
-    channels: int = 3
-    """1: grey, 2: grey and alpha, 3: RGB, 4: RGB and alpha."""
-    levels: Levels = EIGHT_BITS
-    metadata: Metadata = NOTHING
-
-    @property
-    def has_alpha(self) -> bool:
-        """Whether the last channel is alpha."""
-        return self.channels in (2, 4)
 
 
 @dataclass(frozen=True)
@@ -156,7 +128,8 @@ def open_whole(
     the profile that they came with; one of sRGB itself is merely kept. With "srgb" they stay sRGB, without a profile.
     With "as-stored" the levels are left as they are and the profile is kept. Grey and CMYK of 8 bits are brought to
     sRGB for good, but for grey "as-stored". Levels of 16 bits are kept as they are, with their profile; "srgb" brings
-    them to sRGB of 8 bits where they mean anything else. A profile that cannot be used is ignored.
+    them to sRGB of 8 bits where they mean anything else. A profile that cannot be used is left out, and the levels say
+    why.
     Integers and floats beyond 16 bits count as 16 and as stored. A palette of greys is grey.
     Raises `BrokenPicture` when the file cannot be decoded, asks for more than `limits`, or `examine` refuses it.
     """
@@ -171,8 +144,9 @@ def open_whole(
 def _of_file(path: Path, image: ImageFile.ImageFile, colours: Colours, limits: Limits) -> Whole:
     if image.mode not in ("RGB", "RGBA", "CMYK") or (bits := stored_bits(image)) == 8:
         return _whole(image, colours)
-    if colours == "srgb" and (profile := image.info.get("icc_profile")) and not is_srgb(profile):
-        return _whole(image, colours)
+    grey = holds_deep_grey(image)
+    if colours == "srgb" and is_moved(image, "L" if grey else stored_as(image)):
+        return _whole(image.convert("LA") if grey else image, colours)
     deep = deep_colour(path, image, limits) if bits == 16 else None
     if deep is None:
         shallow = _whole(image, colours)
@@ -185,33 +159,16 @@ def _whole(image: Image.Image, colours: Colours) -> Whole:
     import torch
 
     deep = image.mode == "F" or image.mode.startswith("I")
-    if deep and not (colours == "srgb" and fitting_profile(image, channels=1)):
+    if deep and not (colours == "srgb" and is_moved(image, "L")):
         return _deep_grey(image, colours)
-    grey = deep or image.mode in _GREY or (image.mode in ("P", "PA") and _has_greys_alone(image))
-    levels, transform = _meaning(image, grey, colours)
+    grey = deep or image.mode in GREY or (image.mode in ("P", "PA") and _has_greys_alone(image))
+    levels, transform = meaning(image, grey, colours)
     rgb, alpha = upright_parts(image, to_srgb=transform is None and levels.profile is None)
     if transform is not None:
         rgb = transform.apply(rgb)
     colour = to_tensor(rgb.convert("L") if grey else rgb)
     values = colour if alpha is None else torch.cat([colour, to_tensor(alpha)])
     return Whole(values, levels, metadata_of(image))
-
-
-def _meaning(image: Image.Image, grey: bool, colours: Colours) -> tuple[Levels, Transform | None]:
-    """What the levels of 8 bits will mean, and how they come to do so; neither a profile nor a way: as sRGB."""
-    image.load()  # PNG allows a profile's chunk nowhere else, but some formats tell their palette only then
-    profile = fitting_profile(image, channels=1 if grey else 3) if image.mode != "CMYK" else None
-    if profile is None or colours == "srgb":
-        return EIGHT_BITS, None
-    if colours == "as-stored":
-        return Levels(profile=profile), None
-    if grey:
-        return EIGHT_BITS, None
-    if is_srgb(profile):
-        return Levels(profile=profile), None
-    if (transform := to_srgb(profile, "RGB")) is None or from_srgb(profile) is None:
-        return EIGHT_BITS, None
-    return Levels(profile=profile, from_srgb=True), transform
 
 
 def _has_greys_alone(image: Image.Image) -> bool:
@@ -233,5 +190,4 @@ def _of_planes(planes: Sequence[NDArray[Any]], white: int, image: Image.Image, c
     values = numpy.empty((len(planes), *planes[0].shape), numpy.float32)
     for channel, plane in zip(values, planes, strict=True):
         numpy.divide(plane, white, out=channel, dtype=numpy.float32)
-    profile = fitting_profile(image, len(planes)) if colours != "srgb" else None
-    return Whole(torch.from_numpy(values), Levels(16, profile), metadata_of(image))
+    return Whole(torch.from_numpy(values), deep_meaning(image, len(planes), colours), metadata_of(image))

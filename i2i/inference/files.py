@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,9 +80,15 @@ class Files:
         computation.tell = (onlooker or Nobody()).told
         subjects = (self._subject(todo) for todo in todos)
         translations = self.translator.stream(subjects, self.batch, self.seed, onlooker, computation)
-        here = (self._written(each) if _is_made_while_written(each) else each for each in translations)
         with closing(translations):
-            yield from overlapped(finish, here, ahead, _weight, most=computation.waiting_bytes)
+            results = self._with_bands_written(translations)
+            yield from overlapped(finish, results, ahead, _weight, most=computation.waiting_bytes)
+
+    def _with_bands_written(self, translations: Iterable[Translated[Todo]]) -> Iterator[Translated[Todo] | Done]:
+        """Those that the model has yet to work on, which it does in one thread, are written at once."""
+        for each in translations:
+            yield self._written(each) if _is_made_while_written(each) else each
+            del each  # before the next is waited for
 
     @cached_property
     def _computation(self) -> Computation:
@@ -153,10 +159,11 @@ class Files:
 def _of_this_picture(failure: I2IError, job: Job) -> BrokenPicture:
     """The same, where other pictures may well be written; else it is raised."""
     if isinstance(failure, BrokenPicture):
-        return failure
+        unwritten = failure.path == job.target and failure.reason.startswith("cannot be written")
+        return BrokenPicture(job.source, failure.reason) if unwritten else failure
     cause = failure.__cause__
     if isinstance(cause, OSError) and cause.errno in OF_ONE_PLACE:
-        return BrokenPicture(job.target, str(failure).removeprefix(f"{job.target}: "))
+        return BrokenPicture(job.source, str(failure))
     if isinstance(cause, OSError) or isinstance(failure, UsageError):
         raise failure
     return BrokenPicture(job.source, str(failure))  # a tile further down failed; all before it is thrown away

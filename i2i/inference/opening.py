@@ -68,7 +68,7 @@ class Opening:
         whole = self._opened(subject.picture, examine)
         if subject.mask is not None:
             is_file = isinstance(subject.picture, Path | str)
-            whole = masked(whole, subject.mask, subject.picture if is_file else "the picture")
+            whole = masked(whole, subject.mask, subject.picture if is_file else "the picture", self.limits)
         if self.background is not None and whole.has_alpha and not (self.geometry.restores or self.geometry.fills):
             return whole.over(parsed_colour(self.background))
         return whole

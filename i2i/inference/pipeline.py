@@ -44,12 +44,14 @@ class SeveralFrames(I2IError):
 class Room:
     """Memory for pictures read ahead, given in their order, so that nobody waits for somebody behind.
 
-    A picture larger than all of it is let in when all others there wait for companions: those will not go before it.
+    A picture larger than all of it is let in once somebody asks for it, and all others there wait for companions: those
+    will not go before it.
     """
 
     def __init__(self, size: int = AHEAD_BYTES) -> None:
         self.size, self.closed = size, False
         self.turn = 0
+        self.is_asked = True
         self.taken: dict[int, int] = {}
         self.waiting: dict[int, int] = {}
         self.changed = Condition()
@@ -68,6 +70,12 @@ class Room:
         with self.changed:
             self.changed.wait_for(lambda: self.closed or self.turn >= index)
             self._next(index)
+
+    def ask(self, is_asked: bool) -> None:
+        """Whether somebody waits for the next picture, or is busy with those that are out."""
+        with self.changed:
+            self.is_asked = is_asked
+            self.changed.notify_all()
 
     def wait(self, index: int) -> None:
         """From now on it waits for companions, with what it has taken."""
@@ -98,7 +106,9 @@ class Room:
             self.changed.notify_all()
 
     def _has_room(self, need: int) -> bool:
-        return not self.taken or sum(self.taken.values()) + sum(self.waiting.values()) + need <= self.size
+        return (self.is_asked and not self.taken) or sum(self.taken.values()) + sum(
+            self.waiting.values()
+        ) + need <= self.size
 
     def _next(self, index: int) -> None:
         self.turn = max(self.turn, index + 1)
@@ -183,9 +193,12 @@ def read_ahead(
         for done in reads:
             if room is None:
                 own.leave([done.index])
+                yield done
             else:
-                own.wait(done.index)
-            yield done
+                room.ask(False)
+                room.wait(done.index)
+                yield done
+                room.ask(True)
             del done
 
 

@@ -198,6 +198,7 @@ class Translator:
                     yield from (Translated(r.index, r.item.item, None, r.broken, frames=r.frames) for r in group)
                 else:
                     yield from self._translated(computation, group, seed, onlooker)
+                del group  # before the next is waited for
 
     def one_by_one(
         self, subjects: Iterable[Subject[Item]], seed: int, computation: Computation

@@ -443,7 +443,7 @@ def test_an_animation_into_a_format_of_one_frame_is_refused_and_says_which_take_
     result = run("--format", "jpeg", src=("moving",))
     assert result.code == 3
     assert len(result.err) == 2
-    assert result.err[1].startswith("not translated: out/a.jpg: ")
+    assert result.err[1].startswith("not translated: moving/a.gif: ")
     assert run("--format", "jpeg", "--frames", "first", src=("moving",)).code == 0
 
 

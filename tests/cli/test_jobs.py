@@ -90,6 +90,8 @@ def test_wrong_uses_of_translate_are_one_line_and_exit_2(run):
     cases = {
         ("--run", "run", "--src", "photos", "--dst", "photos"): "--dst is the same folder as --src",
         ("--run", "run", "--src", "nowhere", "--dst", "out"): "nowhere: no such file or folder",
+        ("--run", "run", "--src", "", "--dst", "out"): "--src: empty; . is the current folder",
+        ("--run", "run", "--src", "photos", "--dst", ""): "--dst: empty; . is the current folder",
         ("--src", "photos", "--dst", "out"): "say with what: --plugin NAME, --run DIR or --weights FILE",
         ("--run", "photos", "--src", "photos", "--dst", "out"): "photos: not a run folder",
         ("--run", "run", "--src", "photos", "--dst", "out", "--direction", "up"): "translate.direction: should be",
@@ -121,7 +123,7 @@ def test_a_translation_that_cannot_be_encoded_is_reported_and_the_rest_is_done(r
     result = subprocess.run(arguments, cwd=run, capture_output=True, text=True, timeout=300)
     assert result.returncode == 3
     assert "3 of 4 pictures translated into out" in result.stdout
-    assert errors(result)[-1].startswith("not translated: out/deep/d.bmp: cannot be written (40×36 as NONE: ")
+    assert errors(result)[-1].startswith("not translated: photos/deep/d.bmp: cannot be written (40×36 as NONE: ")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

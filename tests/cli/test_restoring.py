@@ -159,7 +159,7 @@ def test_an_answer_larger_than_its_format_holds_is_reported_and_the_rest_is_done
     assert result.exit_code == 3
     lines = result.stderr.splitlines()[1:]
     assert [line.partition(": cannot be written (")[0] for line in lines] == [
-        "not translated: large/a.webp", "not translated: large/b.jpg"
+        "not translated: wide/a.webp", "not translated: wide/b.jpg"
     ]  # fmt: skip
     assert "16384×4 as WEBP: " in lines[0]
     assert "65536×4 as JPEG: " in lines[1]

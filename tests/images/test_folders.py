@@ -7,7 +7,7 @@ import pytest
 from i2i.errors import I2IError, UsageError
 from i2i.images.folders import PICTURE_SUFFIXES, find_pictures
 
-LOOKED_FOR = ".apng, .avif, .bmp, .gif, .heic, .heif, .jp2, .jpeg, .jpg, .pbm, .pgm, .png, .ppm, .tif, .tiff, .webp"
+LOOKED_FOR = ", ".join(sorted(PICTURE_SUFFIXES))
 
 
 def put(root: Path, *names: str) -> None:

@@ -14,11 +14,11 @@ from PIL import Image
 
 from i2i import BrokenPicture, I2IError, UsageError
 from i2i.images.encode import PLAIN
-from i2i.images.frames import Frames, frame_count, open_frames, write_frames
+from i2i.images.frames import Frames, open_frames, write_frames
 from i2i.images.frames.sequence import naming_frame
 from i2i.images.frames.tiff import write_tiff
 from i2i.images.holding import held
-from i2i.images.limits import Limits
+from i2i.images.limits import LIMITS, Limits
 from i2i.images.metadata import Metadata
 from i2i.images.whole import Levels, Whole, open_whole
 
@@ -26,7 +26,7 @@ EXACT, NEAR = (".gif", ".png", ".apng"), (".webp", ".avif")
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
 
 
-def whole(levels, **beside):
+def whole(levels, /, **beside):
     """Of (H, W, C), uint8 or uint16."""
     values, bits = torch.from_numpy(levels.astype(numpy.float32)).permute(2, 0, 1), 8 * levels.itemsize
     profile = beside.pop("profile", None)
@@ -42,6 +42,12 @@ def levels_of(picture):
 def read(path, **arguments):
     with open_frames(path, **arguments) as (frames, wholes):
         return frames, list(wholes)
+
+
+def count_of(path, limits=LIMITS):
+    """How many pictures there are, told without decoding one."""
+    with open_frames(path, limits=limits) as (frames, _):
+        return frames.count
 
 
 def scene(channels, count=4, deep=False):
@@ -94,7 +100,7 @@ def test_an_animation_is_read_as_it_was_written(tmp_path, suffix, channels, loop
     assert write_frames(map(whole, pictures), told, path) == []
     frames, wholes = read(path)
     assert frames == told
-    assert frame_count(path) == 4
+    assert count_of(path) == 4
     for found, picture in zip(wholes, pictures, strict=True):
         assert_same(levels_of(found), picture, most=0 if suffix in EXACT else 3)
 
@@ -223,6 +229,24 @@ def test_an_animation_keeps_its_profile_and_its_metadata(tmp_path, suffix, swapp
         red, green, blue = image.convert("RGB").getpixel((5, 4))
         assert blue > green > 0  # red and blue have changed places
         assert blue > red
+
+
+def test_what_every_frame_loses_is_told_once(tmp_path):
+    said, levels = Metadata(dpi=(300.0, 300.0)), {"left_out": "it is meant for grey"}
+    pictures = [whole(picture, metadata=said, levels=levels) for picture in scene(3)]
+    assert write_frames(pictures, Frames(4, (100,) * 4, 0), tmp_path / "a.gif") == [
+        "colour profile left out, as it is meant for grey; the picture counts as sRGB",
+        "resolution left out, as GIF holds none",
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".avif"])
+def test_an_animation_keeps_its_resolution_beside_exif(tmp_path, suffix):
+    said = Metadata(exif=_exif(), dpi=(300.0, 240.0))
+    pictures = [whole(picture, metadata=said) for picture in scene(3)]
+    assert write_frames(pictures, Frames(4, (100,) * 4, 0), tmp_path / f"a{suffix}") == []
+    for found in read(tmp_path / f"a{suffix}")[1]:
+        assert found.metadata.dpi == pytest.approx((300, 240), abs=0.02)
 
 
 def _exif():
@@ -423,13 +447,13 @@ def test_what_lies_beside_a_page_is_no_page(tmp_path):
     first, second = (Image.fromarray(scene(3, 1)[0][: 10 + number]) for number in range(2))
     small = first.resize((5, 4))
     first.save(tmp_path / "a.tif", save_all=True, append_images=[small, second], tiffinfo={254: 0})
-    assert frame_count(tmp_path / "a.tif") == 3
+    assert count_of(tmp_path / "a.tif") == 3
     contents = bytearray((tmp_path / "a.tif").read_bytes())
     place = [at for at in range(len(contents) - 12) if contents[at : at + 8] == struct.pack("<HHI", 254, 4, 1)][1]
     struct.pack_into("<I", contents, place + 8, 1)  # a page at less resolution
     (tmp_path / "a.tif").write_bytes(contents)
     frames, wholes = read(tmp_path / "a.tif")
-    assert frames.count == frame_count(tmp_path / "a.tif") == 2
+    assert frames.count == count_of(tmp_path / "a.tif") == 2
     assert [tuple(page.values.shape[1:]) for page in wholes] == [(10, 30), (11, 30)]
 
 
@@ -482,7 +506,7 @@ def test_a_still_is_one_picture_and_written_as_one(tmp_path, suffix):
     assert write_frames([whole(flat(9, 7, 200))], Frames(), tmp_path / f"a{suffix}") == []
     frames, (only,) = read(tmp_path / f"a{suffix}")
     assert frames == Frames()
-    assert frame_count(tmp_path / f"a{suffix}") == 1
+    assert count_of(tmp_path / f"a{suffix}") == 1
     assert torch.equal(only.values, open_whole(tmp_path / f"a{suffix}").values)
 
 
@@ -490,7 +514,7 @@ def test_of_several_pictures_in_a_jpeg_the_first_is_taken(tmp_path):
     red, blue = Image.new("RGB", (16, 16), "red"), Image.new("RGB", (16, 16), "blue")
     red.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[blue])
     frames, (only,) = read(tmp_path / "a.jpg")
-    assert frames.count == frame_count(tmp_path / "a.jpg") == 1
+    assert frames.count == count_of(tmp_path / "a.jpg") == 1
     assert levels_of(only)[8, 8, 0] > 250
 
 
@@ -604,7 +628,7 @@ def test_of_a_cut_animation_the_frame_is_named(tmp_path, suffix):
         read(path)
     assert str(broken.value) == f"{path}: frame 4: truncated"
     with pytest.raises(BrokenPicture, match="frame 4: truncated"):
-        frame_count(path)
+        count_of(path)
 
 
 def test_of_a_cut_document_the_page_is_named(tmp_path):
@@ -667,7 +691,7 @@ def test_an_animation_bomb_is_refused_at_once(tmp_path):
     dots = [(0, 0, 1, 1, 0, 1, None)] * 2000
     (tmp_path / "a.gif").write_bytes(gif((13_000, 13_000), *dots))
     with pytest.raises(BrokenPicture, match="too large: 2,000 frames of 13,000 × 13,000 pixels are 338 gigapixels"):
-        frame_count(tmp_path / "a.gif")
+        count_of(tmp_path / "a.gif")
     with (
         pytest.raises(BrokenPicture, match="up to 100 are read"),
         open_frames(tmp_path / "a.gif", limits=Limits(frames=100)),
@@ -681,11 +705,11 @@ def test_a_document_bomb_is_refused_at_once(tmp_path):
         Frames(3, pages=True),
         tmp_path / "a.tif",
     )
-    assert frame_count(tmp_path / "a.tif", Limits(all_pixels=3300)) == 3
+    assert count_of(tmp_path / "a.tif", Limits(all_pixels=3300)) == 3
     with pytest.raises(BrokenPicture, match="too large: its pages are"):
-        frame_count(tmp_path / "a.tif", Limits(all_pixels=3299))
+        count_of(tmp_path / "a.tif", Limits(all_pixels=3299))
     with pytest.raises(BrokenPicture, match="too large: 40 × 40 pixels"):
-        frame_count(tmp_path / "a.tif", Limits(pixels=1599))
+        count_of(tmp_path / "a.tif", Limits(pixels=1599))
 
 
 def test_each_frame_has_its_own_time_and_what_is_done_between_them_has_any(tmp_path):
@@ -713,7 +737,7 @@ def test_the_header_is_shown_once_with_the_largest_page(tmp_path, swapped_profil
         raise AssertionError
 
 
-def test_files_of_an_object_store_hold_frames_too():
+def test_files_of_an_object_store_hold_frames_too(tmp_path):
     upath = pytest.importorskip("upath")
     for name, frames in (
         ("a.gif", Frames(4, (10,) * 4, 0)),
@@ -721,7 +745,8 @@ def test_files_of_an_object_store_hold_frames_too():
         ("a.tif", Frames(4, pages=True)),
     ):
         place = upath.UPath(f"memory://frames/{name}")
-        write_frames(map(whole, scene(3)), frames, place)
+        write_frames(map(whole, scene(3)), frames, tmp_path / name)
+        place.write_bytes((tmp_path / name).read_bytes())
         found, wholes = read(place)
         assert found == frames
         for picture, written in zip(wholes, scene(3), strict=True):

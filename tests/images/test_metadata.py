@@ -9,9 +9,10 @@ import torch
 from PIL import Image, ImageCms
 
 from i2i.images.encode import write_picture, write_whole
+from i2i.images.exif import described, exif_telling
 from i2i.images.fields import Block, Field, laid_out
 from i2i.images.holding import Held
-from i2i.images.metadata import NOTHING, Metadata, described, metadata_of
+from i2i.images.metadata import NOTHING, Metadata, metadata_of
 from i2i.images.whole import Levels, Whole, open_whole
 
 ORIENTATION, ARTIST, MAKE = 0x0112, 0x013B, 0x010F
@@ -208,7 +209,8 @@ def test_damaged_exif_does_not_spoil_a_picture(tmp_path):
         for place in chance.integers(0, len(damaged), 1 + number % 4):
             damaged[place] = chance.integers(256)
         stream = io.BytesIO()
-        Image.new("RGB", (6, 4)).save(stream, "JPEG", exif=b"Exif\0\0" + bytes(damaged))
+        dpi = {"dpi": (300, 300)} if number % 4 else {}
+        Image.new("RGB", (6, 4)).save(stream, "JPEG", exif=b"Exif\0\0" + bytes(damaged), **dpi)
         (tmp_path / "a.jpg").write_bytes(stream.getvalue())
         picture = open_whole(tmp_path / "a.jpg")
         for suffix in (".jpg", ".tif", ".png") if number % 10 else SUFFIXES:
@@ -239,6 +241,73 @@ def test_metadata_that_a_format_does_not_hold_are_told(tmp_path):
     ]
     assert write_whole(Whole(torch.zeros(3, 2, 2), metadata=long), tmp_path / "a.png") == []
     assert open_whole(tmp_path / "a.png").metadata == long
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", [".webp", ".avif", ".heic"])
+def test_a_resolution_goes_into_exif_where_a_format_tells_it_nowhere_else(tmp_path, suffix, order):
+    exif = camera_exif(order)
+    Image.new("RGB", (30, 20)).save(tmp_path / "a.png", exif=exif, dpi=(300, 240))
+    read = open_whole(tmp_path / "a.png")
+    assert write_whole(read, tmp_path / f"b{suffix}") == []
+    written = open_whole(tmp_path / f"b{suffix}").metadata
+    assert written.dpi == pytest.approx((300, 240), abs=0.01)
+    first, below, gps, second = exif_of(tmp_path / f"b{suffix}")
+    assert (first[MAKE].strip("\0"), first[ARTIST].strip("\0")) == ("Camera of course", "Ada")
+    assert (below[PIXELS_ACROSS], below[PIXELS_DOWN], below[MAKER_NOTE]) == (20, 30, b"maker's own" * 3)
+    assert [float(part) for part in gps[2]] == [48, 12, 30]
+    assert second == {}
+
+
+def test_what_stood_in_exif_stays_in_its_place_when_the_resolution_joins_it():
+    exif = camera_exif(thumbnail=None)
+    told = exif_telling((300, 240), exif)
+    assert told[8 : len(exif)] == exif[8:]
+    assert exif_telling((300, 240), told) == told
+
+
+def test_a_resolution_is_told_by_damaged_exif_too(tmp_path):
+    """Wherever it was cut off: what is told behind must not become part of what is missing."""
+    whole = camera_exif(thumbnail=None)
+    for length in range(14, len(whole)):
+        image = Image.new("RGB", (6, 4))
+        image.info.update(exif=whole[:length], dpi=(300, 240))
+        write_whole(Whole(torch.zeros(3, 4, 6), metadata=metadata_of(image)), tmp_path / "a.webp")
+        read = open_whole(tmp_path / "a.webp").metadata
+        assert read.dpi == (300, 240)
+        if length > 110:  # the first list and its texts are there
+            assert described(read.exif)[ARTIST] == Field(2, b"Ada\0")
+
+
+def test_a_resolution_takes_the_place_of_another_one_and_not_of_itself():
+    other = exif_telling((72, 72), None)
+    assert resolution_in(exif_telling((300, 240), other)) == (300, 240)
+    block = Block(exif_telling((300, 240), other))
+    assert len(block.listed(block.first)) == 3
+    assert exif_telling((72.009, 72.009), other) == other  # as a PNG has it, which counts in pixels a metre
+
+
+def test_a_resolution_joins_as_many_fields_as_there_can_be():
+    fields = {tag: Field.of(3, 1) for tag in range(65535)}
+    assert resolution_in(exif_telling((300, 240), b"II*\0\x08\0\0\0" + laid_out(fields, 8))) == (300, 240)
+
+
+def resolution_in(exif):
+    image = Image.new("RGB", (3, 2))
+    image.info["exif"] = exif
+    return metadata_of(image).dpi
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".jp2", ".ppm", ".pgm", ".pbm"])
+def test_a_resolution_that_a_format_does_not_hold_is_told(tmp_path, suffix):
+    name = {".gif": "GIF", ".jp2": "JPEG2000"}.get(suffix, "PPM")
+    picture = Whole(torch.zeros(1, 2, 2), metadata=Metadata(dpi=(300.0, 300.0)))
+    assert write_whole(picture, tmp_path / f"a{suffix}") == [f"resolution left out, as {name} holds none"]
+    both = Whole(torch.zeros(1, 2, 2), metadata=Metadata(exif_telling((300, 300), None), dpi=(300.0, 300.0)))
+    assert write_whole(both, tmp_path / f"a{suffix}") == [
+        f"EXIF left out, as {name} holds none",
+        f"resolution left out, as {name} holds none",
+    ]
 
 
 def test_metadata_that_a_writer_refuses_are_left_out_and_that_is_told(tmp_path, monkeypatch):

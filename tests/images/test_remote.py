@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import io
+import pickle
 import sys
 import tarfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from i2i import BrokenPicture, I2IError, UsageError, open_picture
+from i2i.images.reading import decoding
 from i2i.images.sources import Sources
 from i2i.images.sources.entries import Entry
 from i2i.images.sources.remote import url_of
@@ -162,6 +164,33 @@ def test_a_file_system_that_fails_is_named_with_its_own_words(
     monkeypatch.setattr(type(bucket), "ls", refuse)
     with pytest.raises(I2IError, match=r"^memory://bucket/photos: cannot be read \(403 Forbidden\)$"):
         plan(["memory://bucket/photos"], tmp_path)
+
+
+def test_a_folder_in_a_bucket_that_cannot_be_read_fails_alone(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = type(bucket).ls
+
+    def refuse(system: Any, path: str, **settings: Any) -> Any:
+        if path.endswith("deep"):
+            raise builtins.RuntimeError("403 Forbidden")
+        return listed(system, path, **settings)
+
+    monkeypatch.setattr(type(bucket), "ls", refuse)
+    jobs = list(plan(["memory://bucket/photos"], tmp_path))
+    assert [job.name for job in jobs] == ["x.png", "deep"]
+    with pytest.raises(BrokenPicture) as caught, decoding(jobs[1].source):
+        raise AssertionError
+    assert str(caught.value) == "memory://bucket/photos/deep: cannot be read (403 Forbidden)"
+
+
+def test_a_url_is_spelled_in_full_wherever_its_failure_is_told() -> None:
+    for place in ("s3://bucket/x.png", Entry("s3://bucket/x.png", 0, 0, io.BytesIO)):
+        broken = BrokenPicture(place, "damaged")  # type: ignore[arg-type]
+        again = pickle.loads(pickle.dumps(broken))
+        for each in (broken, again, BrokenPicture(again.path, again.reason)):
+            assert (str(each), str(each.path)) == ("s3://bucket/x.png: damaged", "s3://bucket/x.png")
+    assert BrokenPicture("photos/x.png", "damaged").path == Path("photos/x.png")
 
 
 @pytest.mark.parametrize(

@@ -323,15 +323,13 @@ def test_without_locks_a_draft_is_written_and_left_alone(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".i2i-0.part", "a.png"]
 
 
-def test_a_place_that_is_no_local_path_gets_the_complete_file(tmp_path):
-    UPath = pytest.importorskip("upath").UPath  # noqa: N806
-    target, seen = UPath("memory://folder/deep/a.png"), []
-    write_rows(
-        bands(values(3), 37), (37, 11), Kind(3), target, before_rename=lambda draft: seen.append(draft.read_bytes())
-    )
-    assert seen == [target.read_bytes()]
-    assert (open_whole(target).unit == values(3)).all()
-    failing = (torch.zeros(3, 1 // left, 1) for left in (1, 0))
-    with pytest.raises(ZeroDivisionError):
-        write_rows(failing, (2, 1), Kind(3), UPath("memory://folder/b.png"))
-    assert [path.name for path in UPath("memory://folder").iterdir()] == ["deep"]
+def test_what_exact_norms_put_aside_is_swept_once_it_has_rested(tmp_path):
+    for name in (".i2i-norms-0.0", ".i2i-norms-1.0"):
+        (tmp_path / name).write_bytes(b"x")
+    for name in (".i2i-norms-2", ".i2i-norms-3", ".i2i-norms-4"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".i2i-norms-4" / "somebody's").touch()
+    for name in (".i2i-norms-1.0", ".i2i-norms-3", ".i2i-norms-4"):
+        os.utime(tmp_path / name, (0, 0))
+    assert sweep(tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".i2i-norms-0.0", ".i2i-norms-2", ".i2i-norms-4"]

@@ -7,7 +7,7 @@ import kornia_rs.io
 import numpy
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from i2i import BrokenPicture, UsageError, open_picture
 from i2i.images.encode import write_whole
@@ -136,7 +136,7 @@ def test_a_deep_grey_that_is_called_transparent_is(tmp_path):
 def test_a_profile_of_another_kind_of_colours_is_left_out(tmp_path):
     write_whole(whole(noise(3)), tmp_path / "a.png")
     with_chunk(tmp_path / "a.png", b"iCCP", b"a\0\0" + zlib.compress(profile_for(b"GRAY")))
-    assert open_whole(tmp_path / "a.png").levels == Levels(16)
+    assert open_whole(tmp_path / "a.png").levels == Levels(16, left_out="it is meant for grey")
 
 
 def test_floats_and_integers_count_as_sixteen_bits(tmp_path):
@@ -160,6 +160,21 @@ def test_the_white_of_a_portable_pixmap_may_be_any_level(tmp_path):
     assert levels_of(open_whole(tmp_path / "a.ppm")).tolist() == [[[0, 32768, 65535]]]
     (tmp_path / "a.ppm").write_bytes(b"P6 1 1 100\nabc")
     assert open_whole(tmp_path / "a.ppm").levels == Levels()
+
+
+def test_the_header_of_a_portable_pixmap_tells_its_bits(tmp_path):
+    seen = []
+    for header in (
+        b"P6 1 1 65535\n",
+        b"P6 1 1 1000\n",
+        b"P6 1 1 255\n",
+        b"P6 1 1 100\n",
+        b"P5 1 1 65535\n",
+        b"P1 1 1\n",
+    ):
+        (tmp_path / "a.ppm").write_bytes(header + (b"1" if header[1:2] == b"1" else bytes(6)))
+        open_whole(tmp_path / "a.ppm", examine=seen.append)
+    assert [header.bits for header in seen] == [16, 16, 8, 8, 32, 8]
 
 
 def test_a_deep_portable_pixmap_that_is_cut_off_is_broken(tmp_path):
@@ -366,10 +381,88 @@ def test_a_profile_of_deep_levels_that_a_format_does_not_hold_is_told(tmp_path):
     assert (levels_of(open_whole(tmp_path / "a.ppm")) == noise(3)).all()
 
 
+DAMAGED = "it is damaged or of an unknown kind"
+
+
 @pytest.mark.parametrize("profile", [b"nonsense", displays()[:200], profile_for(b"RGB "), profile_for(b"LINK")])
-def test_a_profile_that_cannot_be_used_is_ignored(tmp_path, profile):
-    picture = open_whole(tagged(tmp_path / "a.png", profile, DARK, LIGHT))
-    assert (picture.levels, picture.values[:, 0].T.tolist()) == (Levels(), [[*DARK], [*LIGHT]])
+def test_a_profile_that_cannot_be_used_is_left_out_and_that_is_told(tmp_path, profile):
+    for colours in ("source", "srgb"):
+        picture = open_whole(tagged(tmp_path / "a.png", profile, DARK, LIGHT), colours)
+        assert (picture.levels, picture.values[:, 0].T.tolist()) == (Levels(left_out=DAMAGED), [[*DARK], [*LIGHT]])
+        for suffix in (".png", ".bmp"):
+            assert write_whole(picture, tmp_path / f"b{suffix}") == [
+                f"colour profile left out, as {DAMAGED}; the picture counts as sRGB"
+            ]
+        assert open_whole(tmp_path / "b.png").levels == Levels()
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix", "profile", "why"),
+    [
+        ("L", ".png", displays(b"GRAY")[:160], DAMAGED),
+        ("L", ".png", displays(b"CMYK"), "it is meant for CMYK"),
+        ("LA", ".png", displays(b"GRAY")[:160], DAMAGED),
+        ("L", ".png", displays(), ""),  # one of RGB says what greys are too
+        ("RGB", ".png", displays(b"GRAY"), "it is meant for grey"),
+        ("RGBA", ".webp", displays(b"GRAY"), "it is meant for grey"),
+        ("RGB", ".jpg", displays()[:200], DAMAGED),
+        ("P", ".png", displays()[:200], DAMAGED),
+        ("CMYK", ".tif", displays(b"CMYK")[:160], DAMAGED),
+        ("CMYK", ".jpg", displays(b"GRAY"), "it is meant for grey"),
+        ("I;16", ".png", displays(), "it is meant for RGB"),  # levels of 16 bits are not converted
+        ("I;16", ".png", displays(b"GRAY")[:160], ""),  # nor is their profile looked at
+    ],
+)
+def test_why_a_profile_is_left_out_is_told_of_every_kind_of_picture(tmp_path, mode, suffix, profile, why):
+    image = Image.new("RGB", (2, 2), (60, 90, 120)).convert("L" if mode == "I;16" else mode)
+    image.convert(mode).save(tmp_path / f"a{suffix}", icc_profile=profile)
+    picture = open_whole(tmp_path / f"a{suffix}")
+    assert picture.levels.left_out == why
+    assert len(write_whole(picture, tmp_path / "b.tif")) == bool(why)
+
+
+def test_a_profile_that_cannot_even_be_unpacked_is_told_too(tmp_path):
+    Image.new("RGB", (2, 1)).save(tmp_path / "a.png")
+    with_chunk(tmp_path / "a.png", b"iCCP", b"a\0\0not packed")
+    assert open_whole(tmp_path / "a.png").levels == Levels(left_out=DAMAGED)
+
+
+def test_greys_of_sixteen_bits_lose_nothing_with_a_profile_of_srgb(tmp_path):
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("I;16", (2, 2), 999).save(tmp_path / "a.png", icc_profile=profile)
+    for colours in ("source", "srgb", "as-stored"):
+        assert open_whole(tmp_path / "a.png", colours).levels == Levels(16)
+
+
+def test_sixteen_bits_are_kept_where_a_profile_cannot_bring_them_to_srgb(tmp_path):
+    for channels, profile, why in (
+        (3, displays()[:200], DAMAGED),
+        (3, displays(b"GRAY"), "it is meant for grey"),
+        (1, displays(b"GRAY")[:160], DAMAGED),
+    ):
+        write_whole(whole(noise(channels)), tmp_path / "a.png")
+        with_chunk(tmp_path / "a.png", b"iCCP", b"a\0\0" + zlib.compress(profile))
+        picture = open_whole(tmp_path / "a.png", "srgb")
+        assert picture.levels == Levels(16, left_out=why)
+        assert (levels_of(picture) == noise(channels)).all()
+
+
+def test_deep_grey_with_alpha_is_brought_to_srgb_as_deep_grey_is(tmp_path):
+    levels = numpy.dstack([noise(1), numpy.full_like(noise(1), 65535)])
+    write_whole(whole(noise(1), displays(b"GRAY")), tmp_path / "a.png")
+    write_whole(whole(levels, displays(b"GRAY")), tmp_path / "b.png")
+    plain, picture = (open_whole(tmp_path / name, "srgb") for name in ("a.png", "b.png"))
+    assert (picture.levels, len(picture.values)) == (Levels(), 2)
+    assert (picture.values[0].int() - plain.values[0]).abs().max() <= 2  # 16 bits are cut here, and rounded there
+
+
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".jp2", ".ppm"])
+def test_a_damaged_profile_of_levels_as_stored_is_told_where_it_ends(tmp_path, suffix):
+    picture = open_whole(tagged(tmp_path / "a.png", displays()[:200], DARK, LIGHT), "as-stored")
+    assert picture.levels == Levels(8, displays()[:200])
+    assert write_whole(picture, tmp_path / "b.tif") == []
+    told = write_whole(picture, tmp_path / f"b{suffix}")
+    assert told == [f"colour profile left out, as {DAMAGED}; the picture counts as sRGB"]
 
 
 def test_a_grey_answer_to_a_coloured_picture_is_srgb(tmp_path):
@@ -438,9 +531,17 @@ def test_an_unknown_suffix_is_refused(tmp_path):
         write_whole(half((1,), 2), tmp_path / "a.jpx")
 
 
+def test_a_mask_that_asks_for_more_than_the_limits_is_refused(tmp_path):
+    write_whole(half((9,), 255), tmp_path / "mask.png")
+    assert masked(half((9,), 255), tmp_path / "mask.png", limits=Limits(pixels=4)).has_alpha
+    with pytest.raises(BrokenPicture, match=r"mask\.png: too large: 2 × 2 pixels are more than the 3 "):
+        masked(half((9,), 255), tmp_path / "mask.png", limits=Limits(pixels=3))
+
+
 def test_a_mask_may_come_from_any_kind_of_place(tmp_path):
     place = pytest.importorskip("upath").UPath("memory://masks/a.png")
-    write_whole(Whole(torch.tensor([[[0, 255], [0, 0]]], dtype=torch.uint8)), place)
+    write_whole(Whole(torch.tensor([[[0, 255], [0, 0]]], dtype=torch.uint8)), tmp_path / "a.png")
+    place.write_bytes((tmp_path / "a.png").read_bytes())
     assert masked(half((9,), 255), place).values[-1].tolist() == [[255, 0], [255, 255]]
     with pytest.raises(BrokenPicture, match=r"its mask memory:/.*a\.png has 2×2 pixels, the picture 1×2"):
         masked(Whole(torch.zeros(1, 2, 1)), place)

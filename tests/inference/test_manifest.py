@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -10,18 +11,19 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import pytest
 from pydantic import BaseModel
 
 from i2i.errors import BrokenPicture, I2IError
 from i2i.images.drafts import complete_or_not_at_all
+from i2i.images.sources.entries import Entry
 from i2i.inference.manifest import Manifest, Seen, locking, merging, settings_hash
 from i2i.inference.manifest.contents import Contents
 from i2i.inference.manifest.journal import JOURNALS, MANIFEST, Journal
@@ -650,6 +652,50 @@ def test_the_journal_of_a_living_process_is_left_to_it(tmp_path: Path) -> None:
 
 
 @locks_needed
+def test_a_run_that_is_under_way_is_told_to_the_next(tmp_path: Path) -> None:
+    with opened(tmp_path) as manifest:
+        assert manifest.others == ()
+        translate(manifest, job(tmp_path))
+        (journal,) = (tmp_path / "out" / JOURNALS).glob("*.jsonl")
+        host = journal.name.rsplit("-", 2)[0]
+        for write in (True, False):
+            with opened(tmp_path, write=write) as other:
+                assert other.others == (
+                    f"another run (process {os.getpid()} on {host}) is writing into {tmp_path}/out too; "
+                    "pictures that both begin are done twice",
+                )
+        translate(manifest, job(tmp_path, "b.png"))
+    left_behind(tmp_path, record("c.png"))
+    with opened(tmp_path) as manifest:
+        assert manifest.others == ()
+
+
+@pytest.mark.parametrize("written", [0, 20, None])
+def test_a_line_that_was_interrupted_leaves_the_others_in_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int | None
+) -> None:
+    a, b, c = (job(tmp_path, f"{name}.png") for name in "abc")
+
+    def interrupted(descriptor: int, contents: bytes) -> None:
+        os.write(descriptor, contents[:written])
+        raise KeyboardInterrupt
+
+    with opened(tmp_path) as manifest:
+        translate(manifest, a)
+        with monkeypatch.context() as patch:
+            patch.setattr("i2i.inference.manifest.journal.write_all", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                translate(manifest, b)
+        translate(manifest, c)
+        assert [manifest.state(each) for each in (a, b, c)] == ["done", "new", "done"]
+        translate(manifest, b, b"translation of b")
+    with opened(tmp_path) as manifest:
+        assert [manifest.state(each) for each in (a, b, c)] == ["done"] * 3
+        assert [manifest.damaged(each) for each in (a, b, c)] == [None] * 3
+        assert manifest.remarks == ()
+
+
+@locks_needed
 def test_a_journal_of_another_machine_is_read_and_only_merged_when_it_has_rested(tmp_path: Path) -> None:
     path = left_behind(tmp_path, record("a.png"), name="another-77-0123abcd.jsonl")
     ledger = Ledger(tmp_path / "out")
@@ -1033,24 +1079,20 @@ def test_a_million_files_fit_into_memory(tmp_path: Path) -> None:
 # Elsewhere
 
 
-@pytest.fixture
-def bucket() -> Iterator[Any]:
-    upath = pytest.importorskip("upath", reason="needs i2i[remote]")
-    place = upath.UPath("memory://i2i-manifest")
-    place.mkdir(parents=True, exist_ok=True)
-    yield place
-    place.fs.rm("/i2i-manifest", recursive=True)
+def from_elsewhere(folder: Path, contents: bytes, changed: int) -> Job:
+    entry = Entry("s3://photos/a.png", len(contents), changed, lambda: io.BytesIO(contents))
+    return Job(cast("Path", entry), folder / "out" / "a.png", "a.png")
 
 
-def test_a_picture_from_elsewhere_is_known_again(bucket: Any, tmp_path: Path) -> None:
-    job = Job(bucket / "photos" / "a.png", tmp_path / "out" / "a.png", "a.png")
-    job.source.parent.mkdir(parents=True, exist_ok=True)
-    job.source.write_bytes(b"picture")
-    with Manifest.open(tmp_path / "out", SETTINGS) as manifest:
+@pytest.mark.parametrize("changed", [0, 7])
+def test_a_picture_from_elsewhere_is_known_again_by_what_its_list_says(tmp_path: Path, changed: int) -> None:
+    job = from_elsewhere(tmp_path, b"picture", changed)
+    with opened(tmp_path) as manifest:
         translate(manifest, job)
-    with Manifest.open(tmp_path / "out", SETTINGS) as manifest:
+    assert [record.source for record in lines(tmp_path)] == ["s3://photos/a.png"]
+    with opened(tmp_path) as manifest:
         assert manifest.state(job) == "done"
         assert manifest.damaged(job) is None
-    job.source.write_bytes(b"PICTURE")
-    with Manifest.open(tmp_path / "out", SETTINGS) as manifest:
-        assert manifest.examine(job).remark == "its source has changed"
+        for other in (from_elsewhere(tmp_path, b"a larger picture", changed), from_elsewhere(tmp_path, b"picture", 8)):
+            expected = "done" if changed == 0 and other.source.stat().st_size == 7 else "changed"
+            assert manifest.state(other) == expected

@@ -13,7 +13,7 @@ from typing import IO
 from PIL import Image
 
 from i2i.errors import BrokenPicture
-from i2i.images.frames.sequence import FrameLost, Frames, Layout, durations_between, named
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, durations_between
 from i2i.images.holding import Held
 from i2i.images.rows import Rows
 
@@ -60,9 +60,7 @@ def write_avif(pictures: Iterable[Rows], frames: Frames, file: IO[bytes], first:
         if problem is sequence.failure:
             raise
         what = f"{frames.count} frames of {first.width}×{first.height} as AVIF"
-        raise BrokenPicture(
-            named(path), f"cannot be written ({what}: {problem or type(problem).__name__})"
-        ) from problem
+        raise BrokenPicture(str(path), f"cannot be written ({what}: {problem or type(problem).__name__})") from problem
     file.write(_played(stream.getvalue(), frames.loop) if frames.loop else stream.getbuffer())
 
 

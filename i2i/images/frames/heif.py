@@ -10,7 +10,6 @@ from typing import BinaryIO
 from PIL import Image
 
 from i2i.errors import BrokenPicture
-from i2i.images.frames.sequence import named
 from i2i.images.holding import Held
 from i2i.images.rows import Rows
 
@@ -34,5 +33,5 @@ def write_heif(pages: Iterable[tuple[Held, Rows]], file: BinaryIO, path: Path) -
     try:
         document.save(stream, quality=quality, primary_index=0)
     except Exception as problem:  # libheif's writer raises several kinds
-        raise BrokenPicture(named(path), f"cannot be written ({len(document)} pages as HEIC: {problem})") from problem
+        raise BrokenPicture(str(path), f"cannot be written ({len(document)} pages as HEIC: {problem})") from problem
     file.write(stream.getbuffer())

@@ -15,13 +15,14 @@ from i2i.images.frames.avif import avif_layout
 from i2i.images.frames.gif import GifLayout, gif_layout
 from i2i.images.frames.layers import Levels
 from i2i.images.frames.png import PngLayout, png_layout
-from i2i.images.frames.sequence import FrameLost, Frames, Layout, named, naming_frame
+from i2i.images.frames.sequence import FrameLost, Frames, Layout, naming_frame
 from i2i.images.frames.tiff import TiffLayout, tiff_layout
 from i2i.images.frames.webp import webp_layout
+from i2i.images.kinds import Colours
 from i2i.images.limits import LIMITS, BeyondLimits, Examine, Header, Limits
 from i2i.images.parts import Part
 from i2i.images.reading import decoding, seek_frame
-from i2i.images.whole import Colours, Whole, open_whole
+from i2i.images.whole import Whole, open_whole
 
 _LAYOUTS: tuple[tuple[bytes, Callable[[IO[bytes]], Layout]], ...] = (
     (rb"GIF8", gif_layout),
@@ -53,11 +54,6 @@ def open_frames(
         wholes.close()
 
 
-def frame_count(path: Path, limits: Limits = LIMITS) -> int:
-    """How many pictures `open_frames` gives, told without decoding one. Raises `BrokenPicture`."""
-    return _layout(path, limits, None).frames.count
-
-
 def _layout(path: Path, limits: Limits, examine: Examine | None) -> Layout:
     layout = _STILL
 
@@ -87,7 +83,7 @@ def _told(path: Path, header: Header, limits: Limits) -> Layout:
     try:
         layout = _layout_of(path)
     except FrameLost as lost:
-        raise BrokenPicture(named(path), str(lost)) from lost
+        raise BrokenPicture(str(path), str(lost)) from lost
     if not isinstance(layout, TiffLayout):
         limits.check_size(*layout.size, layout.frames.count)
         return layout

@@ -12,15 +12,14 @@ from typing import IO
 
 import numpy
 
+from i2i.images.chunks import SIGNATURE, chunk, picture_header
 from i2i.images.frames.layers import Levels, over, with_alpha
 from i2i.images.frames.patches import Patch
 from i2i.images.frames.sequence import FrameLost, Frames, Layout, durations_between
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CONTROL = ">IIIIHHBB"  # width, height, left, top, delay's numerator and denominator, dispose, blend
 _CLEAR, _PREVIOUS = 1, 2  # dispose: what becomes of a frame's rectangle when the next one comes
 _OVER = 1  # blend
-_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
 _OF_PIXELS = (b"PLTE", b"tRNS")
 _OF_CANVAS = (b"cHRM", b"cICP", b"eXIf", b"gAMA", b"iCCP", b"iTXt", b"pHYs", b"sRGB", b"tEXt", b"zTXt")
 _PIXELS = (b"IDAT", b"fdAT")
@@ -57,7 +56,7 @@ class PngLayout(Layout):
         frame = self.pictures[number]
         header = struct.pack(">II", frame.patch.width, frame.patch.height) + self.header[8:]
         chunks = _chunks(file, frame.start, frame.stop)
-        pixels = [_checked(file, *chunk, number + 1) for chunk in chunks if chunk[0] in _PIXELS]
+        pixels = [_checked(file, *told, number + 1) for told in chunks if told[0] in _PIXELS]
         return _png_file(header, self.of_pixels, pixels)
 
     def composed(self, stored: Callable[[int], Levels]) -> Iterator[Levels]:
@@ -89,10 +88,10 @@ class PngLayout(Layout):
     def still(self, canvas: Levels) -> bytes:
         """A PNG file of a picture in full, with all that is said of it."""
         height, width, channels = canvas.shape
-        header = struct.pack(">IIBB3x", width, height, 8 * canvas.itemsize, _COLOUR_TYPES[channels])
         rows = canvas.astype(canvas.dtype.newbyteorder(">")).reshape(height, -1).view(numpy.uint8)
         unfiltered = numpy.pad(rows, ((0, 0), (1, 0)))  # the filter's number begins each row
-        return _png_file(header, self.of_canvas, [zlib.compress(unfiltered.tobytes(), 0)])
+        stored = picture_header(width, height, 8 * canvas.itemsize, channels)
+        return _png_file(stored, self.of_canvas, [zlib.compress(unfiltered.tobytes(), 0)])
 
 
 def png_layout(file: IO[bytes]) -> PngLayout:
@@ -141,17 +140,17 @@ def write_png(stills: Iterable[tuple[Patch, bytes]], frames: Frames, file: IO[by
     """
     numbers = count()
     for place, (patch, still) in enumerate(stills):
-        chunks = list(_bodies(still))
+        parts = list(_bodies(still))
         if place == 0:
-            file.write(SIGNATURE + _chunk(*chunks[0]))
-            file.write(_chunk(b"acTL", struct.pack(">II", frames.count - frames.poster, frames.loop)))
-            file.writelines(_chunk(*chunk) for chunk in chunks[1:-1] if chunk[0] != b"IDAT")
+            file.write(SIGNATURE + chunk(*parts[0]))
+            file.write(chunk(b"acTL", struct.pack(">II", frames.count - frames.poster, frames.loop)))
+            file.writelines(chunk(*part) for part in parts[1:-1] if part[0] != b"IDAT")
         if place or not frames.poster:
-            file.write(_chunk(b"fcTL", struct.pack(">I", next(numbers)) + _control(patch, frames.durations[place])))
-        for name, body in chunks:
+            file.write(chunk(b"fcTL", struct.pack(">I", next(numbers)) + _control(patch, frames.durations[place])))
+        for name, body in parts:
             if name == b"IDAT":
-                file.write(_chunk(b"fdAT", struct.pack(">I", next(numbers)) + body) if place else _chunk(name, body))
-    file.write(_chunk(b"IEND", b""))
+                file.write(chunk(b"fdAT", struct.pack(">I", next(numbers)) + body) if place else chunk(name, body))
+    file.write(chunk(b"IEND", b""))
 
 
 def _control(patch: Patch, duration: int) -> bytes:
@@ -199,9 +198,5 @@ def _checked(file: IO[bytes], name: bytes, place: int, length: int, number: int)
 
 
 def _png_file(header: bytes, chunks: bytes, pixels: list[bytes]) -> bytes:
-    images = [_chunk(b"IDAT", body) for body in pixels]
-    return b"".join([SIGNATURE, _chunk(b"IHDR", header), chunks, *images, _chunk(b"IEND", b"")])
-
-
-def _chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    images = [chunk(b"IDAT", body) for body in pixels]
+    return b"".join([SIGNATURE, chunk(b"IHDR", header), chunks, *images, chunk(b"IEND", b"")])

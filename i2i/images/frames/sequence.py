@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,9 +75,4 @@ def naming_frame(path: Path, number: int, frames: Frames, limits: Limits) -> Ite
             if time.monotonic() - start > limits.seconds:
                 raise BeyondLimits(f"took longer than {limits.seconds:g} seconds to decode")
     except (BrokenPicture, FrameLost) as broken:
-        raise BrokenPicture(named(path), f"{frames.name} {number} of {frames.count}: {broken.reason}") from broken
-
-
-def named(path: Path) -> Path | str:
-    """A path as `BrokenPicture` takes it: a place in an object store is none."""
-    return path if isinstance(path, os.PathLike) else str(path)
+        raise BrokenPicture(str(path), f"{frames.name} {number} of {frames.count}: {broken.reason}") from broken

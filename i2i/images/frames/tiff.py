@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from i2i.errors import BrokenPicture
-from i2i.images.frames.sequence import FrameLost, Frames, Layout, named
+from i2i.images.frames.sequence import FrameLost, Frames, Layout
 from i2i.images.holding import Held
 from i2i.images.parts import Altered, Part
 from i2i.images.rows import Rows, TiffRows
@@ -89,7 +89,7 @@ def write_tiff(pages: Iterable[tuple[Held, Rows]], file: BinaryIO, big: bool, pa
             writer.finish()
         except struct.error as problem:
             raise BrokenPicture(
-                named(path), "cannot be written (its pages take more than the 4 GiB of a TIFF)"
+                str(path), "cannot be written (its pages take more than the 4 GiB of a TIFF)"
             ) from problem
         file.seek(link)
         file.write(ending.header[struct.calcsize(form) :] if link else ending.header)

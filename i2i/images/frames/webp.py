@@ -10,7 +10,7 @@ from typing import IO
 
 from i2i.errors import BrokenPicture
 from i2i.images.frames.patches import Patch
-from i2i.images.frames.sequence import FrameLost, Frames, Layout, named
+from i2i.images.frames.sequence import FrameLost, Frames, Layout
 
 _PROFILE, _ALPHA, _EXIF, _XMP, _ANIMATION = 0x20, 0x10, 0x08, 0x04, 0x02
 _AS_IT_IS = 2  # a frame replaces what was in its rectangle, transparency and all, and stays
@@ -65,7 +65,7 @@ def write_webp(
             _write(file, name, block)
     length = file.tell() - 8
     if length > _LARGEST:
-        raise BrokenPicture(named(path), "cannot be written (more than the 4 GiB of a WebP)")
+        raise BrokenPicture(str(path), "cannot be written (more than the 4 GiB of a WebP)")
     file.seek(4)
     file.write(struct.pack("<I", length))
 

@@ -21,7 +21,7 @@ from i2i.images.frames.gif import write_gif
 from i2i.images.frames.heif import write_heif
 from i2i.images.frames.patches import Patch, changed
 from i2i.images.frames.png import write_png
-from i2i.images.frames.sequence import Frames, named
+from i2i.images.frames.sequence import Frames
 from i2i.images.frames.tiff import write_tiff
 from i2i.images.frames.webp import write_webp
 from i2i.images.holding import Held, held
@@ -57,7 +57,7 @@ def write_frames(
     if form not in _WRITERS:
         several = "GIF, WebP, PNG, AVIF, TIFF and HEIC hold several"
         what = f"{frames.count} {frames.name}s as {form}"
-        raise BrokenPicture(named(path), f"cannot be written ({what}: it holds one; {several}; or take --frames first)")
+        raise BrokenPicture(str(path), f"cannot be written ({what}: it holds one; {several}; or take --frames first)")
     pictures, lost = _counted(wholes, frames, path), dict[str, None]()
     if frames.poster and form != "PNG":
         next(pictures)
@@ -144,7 +144,7 @@ def _alike(pictures: Pictures, path: Path) -> Pictures:
         if (kind, holding.profile) != (first, profile):
             found = f"frame {number} is {kind}, the first {first}" if kind != first else "their colour profiles differ"
             cause = f"frames of {holding.format.name} are all alike, pages of TIFF need not be"
-            raise BrokenPicture(named(path), f"cannot be written ({found}; {cause})")
+            raise BrokenPicture(str(path), f"cannot be written ({found}; {cause})")
         yield holding, rows
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from i2i.errors import UsageError
 from i2i.images.sources.archives import is_archive, read_archive
+from i2i.images.sources.listing import has_picture_suffix
 from i2i.images.sources.remote import opened_url, read_urls, url_address, url_of
-from i2i.images.sources.walking import Address, Folder, address_of, has_picture_suffix, walk
+from i2i.images.sources.walking import Address, Folder, address_of, walk
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -36,8 +37,10 @@ class Sources:
     def of(given: Sequence[str | Path]) -> Sources:
         """From what a user wrote: paths, URLs, and archives of these, with `{000..003}` for a range of numbers.
 
-        Raises `UsageError` for a compressed archive and a URL that cannot be read.
+        Raises `UsageError` for an empty text, a compressed archive and a URL that cannot be read.
         """
+        if "" in given:
+            raise UsageError("--src: empty; . is the current folder")
         local, archives = list[Path](), dict[Address, Path]()
         remote: list[UPath] = []
         for source in itertools.chain.from_iterable(map(_ranges, given)):

@@ -20,7 +20,8 @@ from i2i.errors import I2IError, UsageError
 from i2i.images.drafts import complete_or_not_at_all
 from i2i.images.limits import LIMITS
 from i2i.images.sources.entries import Entry
-from i2i.images.sources.walking import Address, Folder, has_picture_suffix, no_pictures
+from i2i.images.sources.listing import has_picture_suffix
+from i2i.images.sources.walking import Address, Folder, no_pictures
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

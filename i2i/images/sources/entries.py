@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, NoReturn
+
+from i2i.errors import BrokenPicture
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,12 @@ class Entry:
         """All of it."""
         with self.open() as stream:
             return stream.read()
+
+
+def lost(place: str, reason: str) -> Entry:
+    """What stands where there ought to be something to read: whoever opens it meets `BrokenPicture` for this reason."""
+    return Entry(place, 0, 0, partial(_refuse, place, reason))
+
+
+def _refuse(place: str, reason: str) -> NoReturn:
+    raise BrokenPicture(place, reason)

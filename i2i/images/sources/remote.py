@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from i2i.errors import I2IError, UsageError
-from i2i.images.sources.entries import Entry
-from i2i.images.sources.walking import Address, Folder, has_picture_suffix, no_pictures
+from i2i.images.sources.entries import Entry, lost
+from i2i.images.sources.listing import has_picture_suffix
+from i2i.images.sources.walking import Address, Folder, no_pictures
 
 if TYPE_CHECKING:
     from upath import UPath
@@ -58,8 +59,8 @@ def read_urls(places: Sequence[UPath], may_be_empty: bool = False) -> Iterator[F
     """Every folder that holds pictures behind these URLs, each once; one listing is held at a time.
 
     A URL that ends in a picture's suffix is one, any other a folder. Hidden files and folders and other files are
-    passed over. Raises `UsageError` where there is nothing or, unless it `may_be_empty`, no picture; `I2IError` where
-    it cannot be read.
+    passed over. A folder below one that cannot be read comes as one that is `closed`. Raises `UsageError` where there
+    is nothing or, unless it `may_be_empty`, no picture; `I2IError` where it cannot be read.
     """
     seen: set[Address] = set()
     single: dict[Address, list[UPath]] = {}
@@ -86,10 +87,17 @@ def _below(root: UPath, seen: set[Address], may_be_empty: bool) -> Iterator[Fold
             fruitful = True
             continue
         seen.add(address)
-        pictures, folders = _listed(here)
+        below = PurePosixPath(*address[len(url_address(root)) :])
+        try:
+            pictures, folders = _listed(here)
+        except I2IError as problem:
+            if here is root:
+                raise
+            fruitful, closed = True, lost(str(here), str(problem).removeprefix(f"{here}: "))
+            yield Folder(address, below, [], [], partial(_looked_up, {}), closed=closed)
+            continue
         if pictures:
             fruitful = True
-            below = PurePosixPath(*address[len(url_address(root)) :])
             yield Folder(address, below, list(pictures), folders, partial(_looked_up, pictures))
         waiting += [here / name for name in reversed(folders)]
     if not fruitful and not may_be_empty:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 from i2i.errors import I2IError, UsageError
 from i2i.images.folders import PICTURE_SUFFIXES
+from i2i.images.sources.entries import Entry, lost
+from i2i.images.sources.listing import Listing, has_picture_suffix, kind_of, list_folder, unreadable
 
 Identity = tuple[int, int]
 """Device and number of a file or folder: the same through links, and in whatever case its name is written."""
@@ -36,6 +38,8 @@ class Folder:
     """Of a folder on this machine."""
     whole: bool = True
     """Whether all its pictures are asked for, not some by their names."""
+    closed: Entry | None = None
+    """Of a folder that cannot be read, and so has no names: what tells why when it is opened."""
 
 
 def walk(sources: Sequence[Path], exclude: Path | None = None, may_be_empty: bool = False) -> Iterator[Folder]:
@@ -44,9 +48,10 @@ def walk(sources: Sequence[Path], exclude: Path | None = None, may_be_empty: boo
     `sources` are folders, and single files, which are taken whatever their names begin with. Hidden files and folders
     (a leading dot) and other files are passed over. Links to folders are followed after all real folders, so that a
     folder reached both ways keeps its real name. The folder `exclude` and all in it is left out, except of sources
-    that lie in it themselves.
+    that lie in it themselves. A folder below a source that cannot be read comes as one that is `closed`, a link with a
+    picture's suffix that cannot be followed as a picture; either tells why when it is opened.
     Raises `UsageError` where a source is missing, of another kind or, unless it `may_be_empty`, holds no picture;
-    `I2IError` where a folder cannot be read.
+    `I2IError` where a source itself cannot be read.
     """
     for source in sources:
         _require_pictures(source)
@@ -82,11 +87,6 @@ def address_of(path: Path) -> Address:
     return Path(os.path.realpath(path) if ".." in path.parts else os.path.abspath(path)).parts  # noqa: PTH100
 
 
-def has_picture_suffix(name: str) -> bool:
-    """Whether a file of this name counts as a picture; upper and lower case are one."""
-    return os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES  # noqa: PTH122 -- asked of every file
-
-
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))  # Path.resolve raises at a link that leads to itself
 
@@ -100,7 +100,7 @@ def _require_pictures(source: Path) -> None:
         if not has_picture_suffix(source.name):
             raise UsageError(f"{source}: not a picture's suffix (one of {_looked_for()})")
     elif not os.path.isdir(source):  # noqa: PTH112
-        raise UsageError(f"{source}: no such file or folder")
+        raise UsageError(f"{source}: {kind_of(source)}")
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,25 @@ class _Waiting:
 
     def inner(self, name: str) -> _Waiting:
         return _Waiting(self.path / name, self.root, self.real / name, self.exclude)
+
+    def folder(
+        self,
+        names: Sequence[str] = (),
+        listing: Listing = Listing(),  # noqa: B008 -- frozen
+        real: Identity | None = None,
+        closed: Entry | None = None,
+    ) -> Folder:
+        """What has been read of it."""
+        below = PurePosixPath(self.path.relative_to(self.root).as_posix())
+        address = address_of(self.root) + below.parts
+        return Folder(address, below, names, listing.folders, self._looking_up(listing.lost), real, closed=closed)
+
+    def _looking_up(self, gone: Mapping[str, str]) -> Callable[[str], Path]:
+        def picture(name: str) -> Path:
+            path = self.path / name
+            return cast("Path", lost(str(path), gone[name])) if name in gone else path
+
+        return picture if gone else self.path.__truediv__
 
 
 @dataclass
@@ -154,19 +173,23 @@ class _Walk:
         waiting = [start]
         while waiting:
             here = waiting.pop()
-            real = self._new(here)
-            if real is None:
-                continue
-            pictures, folders, links = list_folder(here.path)
-            if asked_for := self.single.pop(real, None):  # a hidden one may be among them
-                pictures = sorted({*pictures, *asked_for})
-            if pictures:
+            try:
+                real = self._new(here)
+                listing = Listing() if real is None else list_folder(here.path)
+            except I2IError as problem:
+                if here.path == here.root:
+                    raise
                 self.fruitful.add(here.root)
-                below = PurePosixPath(here.path.relative_to(here.root).as_posix())
-                address = address_of(here.root) + below.parts
-                yield Folder(address, below, pictures, folders, here.path.__truediv__, real)
-            self.links += [here.inner(name) for name in folders if name in links]
-            waiting += [here.inner(name) for name in reversed(folders) if name not in links]
+                yield here.folder(closed=lost(str(here.path), str(problem).removeprefix(f"{here.path}: ")))
+                continue
+            names = listing.pictures
+            if real is not None and (asked_for := self.single.pop(real, None)):  # a hidden one may be among them
+                names = sorted({*names, *asked_for})
+            if names:
+                self.fruitful.add(here.root)
+                yield here.folder(names, listing, real)
+            self.links += [here.inner(name) for name in listing.folders if name in listing.links]
+            waiting += [here.inner(name) for name in reversed(listing.folders) if name not in listing.links]
 
     def _new(self, here: _Waiting) -> Identity | None:
         """A folder that was not seen before and is not left out."""
@@ -175,7 +198,7 @@ class _Walk:
         except FileNotFoundError:  # it has gone since its name was read
             return None
         except OSError as problem:
-            raise _unreadable(here.path, problem) from problem
+            raise unreadable(here.path, problem) from problem
         real = (found.st_dev, found.st_ino)
         if here.exclude is not None and (real == here.exclude[0] or here.real == here.exclude[1]):
             return None
@@ -191,42 +214,3 @@ class _Walk:
             path = next(iter(names.values()))
             address = address_of(path)
             yield Folder(address, PurePosixPath(), sorted(names), [], path.__truediv__, real, whole=False)
-
-
-def list_folder(folder: Path) -> tuple[list[str], list[str], set[str]]:
-    """Names of the pictures in a folder and of the folders in it, both sorted, and which of these folders are links.
-
-    There are none where there is no such folder. Raises `I2IError` where it cannot be read.
-    """
-    pictures, folders, links = list[str](), list[str](), set[str]()
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or (entry.is_symlink() and _leads_nowhere(entry)):
-                    continue
-                if entry.is_dir():
-                    folders.append(entry.name)
-                    if entry.is_symlink():
-                        links.add(entry.name)
-                elif has_picture_suffix(entry.name) and entry.is_file():
-                    pictures.append(entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except OSError as problem:
-        raise _unreadable(folder, problem) from problem
-    pictures.sort()
-    return pictures, sorted(folders), links
-
-
-def _unreadable(folder: Path, problem: OSError) -> I2IError:
-    return I2IError(f"{problem.filename or folder}: {(problem.strerror or str(problem)).lower()}")
-
-
-def _leads_nowhere(link: os.DirEntry[str]) -> bool:
-    try:
-        link.stat()
-    except OSError as problem:
-        if problem.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            return True
-        raise
-    return False

@@ -29,6 +29,7 @@ from i2i.errors import BrokenPicture, I2IError
 from i2i.inference.manifest.book import Book
 from i2i.inference.manifest.contents import Contents, Recognition, contents_of, differs, sha256_of
 from i2i.inference.manifest.findings import Finding, Seen, State, Translation
+from i2i.inference.manifest.journal import writer_of
 from i2i.inference.manifest.records import Record, settings_hash
 
 __all__ = ["Finding", "Manifest", "Seen", "State", "Translation", "settings_hash"]
@@ -36,6 +37,7 @@ __all__ = ["Finding", "Manifest", "Seen", "State", "Translation", "settings_hash
 UNKNOWN = "is there, and no line of the manifest tells of it; --force replaces it"
 ANOTHERS = "is the translation of {}; --force replaces it, --suffix or another --dst keeps both"
 EDITED = "was changed since it was translated; --force replaces it"
+OTHER = "another run ({}) is writing into {} too; pictures that both begin are done twice"
 MEANWHILE = "somebody else has written it meanwhile; --force replaces it"
 
 
@@ -46,6 +48,9 @@ class Manifest:
         self.destination, self.settings, self.write = destination, settings, write
         self.remarks = remarks
         """What the user should know about the manifest itself, such as its damaged lines: a line each."""
+        self.others = tuple(OTHER.format(writer_of(journal), destination) for journal in book.others)
+        """What to tell of processes that had written here when this was opened, and live: a line each. Ranks of one run
+        are such processes too."""
         self._book, self._recognition = book, Recognition()
 
     @classmethod

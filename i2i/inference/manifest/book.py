@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from threading import Lock
 from i2i.errors import I2IError
 from i2i.inference.manifest.journal import MANIFEST, Journal
 from i2i.inference.manifest.ledger import Ledger, Lines
-from i2i.inference.manifest.merging import ASIDE, hand_over, tidy
+from i2i.inference.manifest.merging import ASIDE, hand_over, held, tidy
 from i2i.inference.manifest.records import Record, now, record_of
 
 NAMED = 3
@@ -20,7 +21,9 @@ NAMED = 3
 class Book:
     """Reads what anybody has written about a destination, and adds to it. Threads may share it."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, others: Sequence[Path] = ()) -> None:
+        self.others = others
+        """Journals that other processes were writing when it was opened."""
         self._ledger = ledger
         self._journal = Journal(ledger.destination)
         self._own: Lines | None = None
@@ -39,7 +42,8 @@ class Book:
         if write:
             with suppress(OSError):  # what is not merged is read all the same
                 aside = tidy(ledger)
-        return cls(ledger), [_about_damaged(destination, numbers, aside)] if numbers else []
+        others = list(held([lines.path for lines in ledger.journals.values()]))
+        return cls(ledger, others), [_about_damaged(destination, numbers, aside)] if numbers else []
 
     def record(self, target: str) -> Record | None:
         """The newest line about a target, as far as this process has read."""

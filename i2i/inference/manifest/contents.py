@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from i2i.images.sources.entries import Entry
 
@@ -20,8 +19,8 @@ class Contents:
     """What a file held at some time."""
 
     bytes: int
-    modified: int | str | None = None
-    """When it was changed last, in ns; of a file that is not local, its store's word for this very version."""
+    modified: int | None = None
+    """When it was changed last, in ns, where that is known."""
     sha256: str | None = None
 
 
@@ -29,30 +28,19 @@ NOBODYS = Contents(-1)
 """A link that leads nowhere."""
 
 
-def contents_of(path: Path) -> Contents | None:
+def contents_of(path: Path | Entry) -> Contents | None:
     """What a look at the file tells without opening it.
 
     None where there is nothing, or nothing that can be told: whoever opens the file will say why.
     """
-    if not isinstance(path, Path):
-        return _contents_elsewhere(path)
+    if isinstance(path, Entry):
+        entry = path.stat()
+        return Contents(entry.st_size, entry.st_mtime_ns or None)
     try:
         found = path.stat()
     except OSError:
         return NOBODYS if path.is_symlink() else None
     return Contents(found.st_size, found.st_mtime_ns)
-
-
-def _contents_elsewhere(path: Any) -> Contents | None:
-    """What an archive's list says of an entry; of another place, what its store takes for a version, through fsspec."""
-    try:
-        if isinstance(path, Entry):
-            entry = path.stat()
-            return Contents(entry.st_size, entry.st_mtime_ns or None)
-        found = path.fs.info(path.path)
-        return Contents(int(found.get("size") or 0), path.fs.ukey(path.path))
-    except OSError:
-        return None
 
 
 def sha256_of(path: Path) -> str:
@@ -84,9 +72,9 @@ class Recognition:
     def as_read(self, path: Path, seen: Contents | None) -> Contents | None:
         """With its hash, unless it has changed since it was seen: then nobody can tell which version was read.
 
-        A file that is not local is not read a second time: its store's word for the version has to do.
+        An `Entry` is not read a second time: what its list says has to do.
         """
-        if seen is None or not isinstance(path, Path):
+        if seen is None or isinstance(path, Entry):
             return seen
         sha256 = self._hash(path, seen)
         return replace(seen, sha256=sha256) if contents_of(path) == seen else seen

@@ -30,7 +30,7 @@ class Journal:
         self.destination = destination
         self.path: Path | None = None
         self._descriptor = -1
-        self._size = self._synced = 0
+        self._synced = 0
         self._writing, self._syncing = Lock(), Lock()
         self._problem: OSError | None = None
 
@@ -38,11 +38,11 @@ class Journal:
         """Make the file, be it the first or another one, and its folders. Raises `I2IError` where that fails."""
         with self._syncing, self._writing:
             self.close()
+            self._synced = 0
             try:
                 self._descriptor, self.path = self._made()
             except OSError as problem:
                 raise unwritable(self.destination / JOURNALS, problem) from problem
-            self._size = self._synced = 0
             return self.path
 
     def is_there(self) -> bool:
@@ -50,17 +50,22 @@ class Journal:
         return self.path is not None and self.path.exists()
 
     def append(self, line: bytes) -> int:
-        """Write a line; the place where it begins. Raises `I2IError` where the disk does not take it."""
+        """Write a line; the place where it begins. Raises `I2IError` where the disk does not take it.
+
+        The place is the file's own word: an interruption at any point leaves no other one to be wrong.
+        """
         with self._writing:
-            place = self._size
             try:
                 if self._problem is not None:
                     raise self._problem
+                place = os.fstat(self._descriptor).st_size
+                if place and not ends_in_line_break(self._descriptor, place):  # it was interrupted in the middle of one
+                    write_all(self._descriptor, b"\n")
+                    place += 1
                 write_all(self._descriptor, line)
             except OSError as problem:
                 self._problem = problem  # what is torn stays the last line
                 raise unwritable(self.path or self.destination, problem) from problem
-            self._size = place + len(line)
             return place
 
     def sync(self) -> None:
@@ -69,12 +74,12 @@ class Journal:
         Threads that wait for each other share one call to the disk: whoever comes second finds its line done.
         """
         with self._writing:
-            wanted = self._size
+            wanted = self._size()
         with self._syncing:
             if self._synced >= wanted:
                 return
             with self._writing:
-                reached = self._size
+                reached = self._size()
             try:
                 self._settle(self._synced, reached)
             except OSError as problem:
@@ -87,6 +92,9 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def _size(self) -> int:
+        return os.fstat(self._descriptor).st_size if self._descriptor >= 0 else 0
 
     def _made(self) -> tuple[int, Path]:
         folder = self.destination / JOURNALS
@@ -119,6 +127,12 @@ def _host() -> str:
     return re.sub(r"[^a-z0-9]+", "-", socket.gethostname().lower()).strip("-")[:60] or "host"
 
 
+def writer_of(journal: Path) -> str:
+    """Which process wrote it, in words."""
+    host, _, process = journal.stem.rpartition("-")[0].rpartition("-")
+    return f"process {process} on {host}"
+
+
 def is_of_this_machine(journal: Path) -> bool:
     """Whether a process of this machine wrote it."""
     return journal.name.rsplit("-", 2)[0] == _host()
@@ -129,6 +143,12 @@ def write_all(descriptor: int, contents: bytes) -> None:
     rest = memoryview(contents)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def ends_in_line_break(descriptor: int, size: int) -> bool:
+    """Whether the last byte of a file of this size is one. Raises `OSError`."""
+    os.lseek(descriptor, size - 1, os.SEEK_SET)
+    return os.read(descriptor, 1) == b"\n"
 
 
 def settle(folder: Path) -> None:

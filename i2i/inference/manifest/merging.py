@@ -9,7 +9,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from i2i.inference.manifest.journal import JOURNALS, MANIFEST, Journal, is_of_this_machine, settle, write_all
+from i2i.inference.manifest.journal import (
+    JOURNALS,
+    MANIFEST,
+    Journal,
+    ends_in_line_break,
+    is_of_this_machine,
+    settle,
+    write_all,
+)
 from i2i.inference.manifest.ledger import Ledger, Lines
 from i2i.inference.manifest.locking import alone, try_lock
 
@@ -53,6 +61,18 @@ def hand_over(ledger: Ledger, journal: Journal, lines: Lines) -> None:
             lines.path.unlink(missing_ok=True)
 
 
+def held(journals: Iterable[Path]) -> Iterator[Path]:
+    """Those that living processes have locked, as far as locks are seen from here."""
+    for path in journals:
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                if try_lock(descriptor) is False:
+                    yield path
+            finally:
+                os.close(descriptor)
+
+
 def _merge_if_left(ledger: Ledger, lines: Lines) -> None:
     with suppress(FileNotFoundError):
         rested = time.time() - lines.path.stat().st_mtime > OTHERS_REST_SECONDS
@@ -79,7 +99,7 @@ def _append(ledger: Ledger, lines: Iterable[bytes], locked: bool) -> None:
         if locked and size > whole:
             os.ftruncate(descriptor, size := whole)
         try:
-            if size and not _ends_in_line_break(descriptor, size):
+            if size and not ends_in_line_break(descriptor, size):
                 write_all(descriptor, b"\n")
             for piece in _pieces(lines):
                 write_all(descriptor, piece)
@@ -92,11 +112,6 @@ def _append(ledger: Ledger, lines: Iterable[bytes], locked: bool) -> None:
         os.close(descriptor)
     settle(ledger.destination)
     ledger.catch_up()
-
-
-def _ends_in_line_break(descriptor: int, size: int) -> bool:
-    os.lseek(descriptor, size - 1, os.SEEK_SET)
-    return os.read(descriptor, 1) == b"\n"
 
 
 def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -127,7 +127,7 @@ def _is_sound(told: Any) -> bool:
     if type(told) is not dict:
         return told is None
     kinds = type(told.get("bytes")), type(told.get("modified")), type(told.get("sha256"))
-    return kinds[0] is int and kinds[1] in (int, str, type(None)) and kinds[2] in (str, type(None))
+    return kinds[0] is int and kinds[1] in (int, type(None)) and kinds[2] in (str, type(None))
 
 
 def _contents(told: dict[str, Any] | None) -> Contents | None:

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import cast
 
 from i2i.errors import I2IError, UsageError
 from i2i.images.formats import WRITABLE, known_suffix, suffix_for
 from i2i.images.names import fits
 from i2i.images.sources import Sources
 from i2i.images.sources.archives import is_archive
+from i2i.images.sources.listing import kind_of
 from i2i.images.sources.remote import url_of
 from i2i.images.sources.walking import Address, Folder
 from i2i.inference.places.conflicts import checked
@@ -66,8 +68,13 @@ class Plan:
         return self.sources.folders(exclude=self.destination, may_be_empty=True)
 
     def jobs(self, folder: Folder) -> Iterator[Job]:
-        """Those of one folder whose translations can be written, without masks; names do not depend on the patterns."""
+        """Those of one folder whose translations can be written, without masks; names do not depend on the patterns.
+
+        A folder that cannot be read is one itself, whatever the patterns: it fails, and tells why.
+        """
         place = self.place(folder)
+        if folder.closed is not None:
+            yield Job(cast("Path", folder.closed), self.destination / place, place.as_posix())
         for name, new in self.named(folder):
             if self.names.can_write(name):
                 yield Job(folder.picture(name), self.destination / place / new, (place / new).as_posix())
@@ -153,11 +160,13 @@ def parts_of(archive: Path) -> Path:
 
 
 def require_folder(destination: Path) -> None:
-    """Raise `UsageError` for a destination that is a file or a URL."""
+    """Raise `UsageError` for a destination that is a file, a URL or nothing that can become a folder."""
     if (url := url_of(destination)) is not None:
         raise UsageError(f"{url}: --dst is a folder of this machine; translate into one and copy it there")
     if os.path.isfile(destination):  # noqa: PTH113 -- Path.is_file raises where a folder above is closed to the user
         raise UsageError(f"{destination}: is a file; --dst is a folder to write to")
+    if os.path.lexists(destination) and not os.path.isdir(destination):  # noqa: PTH112
+        raise UsageError(f"{destination}: {kind_of(destination)}; --dst is a folder to write to")
 
 
 def _names(naming: Naming, writable: Mapping[str, str] | None) -> Names:

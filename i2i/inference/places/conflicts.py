@@ -25,14 +25,15 @@ def checked(jobs: Plan, may_be_empty: bool = False) -> int:
     destination = identity(jobs.destination)
     for source in jobs.sources.local:
         if destination is not None and identity(source) == destination:
-            raise UsageError(
-                f"{jobs.destination}: --dst is the same folder as --src; the originals would be overwritten"
-            )
+            what = "the next run would translate the translations too"
+            if not jobs.names.naming.suffix and not jobs.names.chosen:
+                what = "the originals would be overwritten"
+            raise UsageError(f"{jobs.destination}: --dst is the same folder as --src; {what}")
     survey = _Survey(jobs, _longest_name(jobs.destination), ignores_case(jobs.destination))
     for folder in jobs.sources.folders(jobs.destination, may_be_empty):
         survey.add(folder)
     survey.settle(may_be_empty)
-    return survey.total
+    return survey.total + survey.closed
 
 
 def ignores_case(folder: Path) -> bool:
@@ -57,6 +58,8 @@ class _Survey:
     ignores_case: bool
     found: int = 0
     total: int = 0
+    closed: int = 0
+    """Folders that cannot be read."""
     first: Path | None = None
     unwritable: dict[str, tuple[int, Path]] = field(default_factory=dict)
     """Suffix → how many pictures, and the first of them."""
@@ -73,6 +76,9 @@ class _Survey:
 
     def add(self, folder: Folder) -> None:
         """Raises `UsageError` for what is wrong with it already."""
+        if folder.closed is not None:
+            self.closed += 1
+            return
         place = self.jobs.place(folder)
         self.found += len(folder.names)
         if self.first is None:

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from i2i.errors import UsageError
-from i2i.images.sources.walking import Folder, identity, list_folder, walk
+from i2i.images.sources.listing import Listing, list_folder
+from i2i.images.sources.walking import Folder, identity, walk
 
 if TYPE_CHECKING:
     from i2i.inference.places import Job, Plan
@@ -23,6 +24,9 @@ class Masks:
 
     def paired(self, jobs: Plan, folder: Folder) -> Iterator[Job]:
         """The jobs of a folder with their masks; a picture that has none, or several, is left out."""
+        if folder.closed is not None:
+            yield from jobs.jobs(folder)
+            return
         masks_of = self._beside(jobs.place(folder))
         for job in jobs.jobs(folder):
             if len(found := masks_of(job)) == 1:
@@ -30,8 +34,10 @@ class Masks:
 
     def require(self, jobs: Plan) -> None:
         """Raise `UsageError` where there are no masks, not one for every picture, or where jobs would harm one."""
-        folders = {folder.identity for folder in walk([self.path])}
+        folders = {folder.identity for folder in self._folders()}
         for folder in jobs.folders():
+            if folder.closed is not None:
+                continue
             place = jobs.place(folder)
             masks_of = self._beside(place)
             read_here = folder.identity is not None and folder.identity in folders
@@ -47,18 +53,29 @@ class Masks:
                     what = " and ".join(map(str, found)) if found else f"no {key}.* in {self.path}"
                     raise UsageError(f"{job.source}: needs one mask of its name, found {what}")
 
+    def _folders(self) -> Iterator[Folder]:
+        """Those with masks. Raises `I2IError` for one that cannot be read."""
+        for folder in walk([self.path]):
+            if folder.closed is not None:
+                folder.closed.open()
+            yield folder
+
     def _beside(self, place: PurePosixPath) -> Callable[[Job], list[Path]]:
         """Finds the masks of jobs whose folder is `place` below what all sources have in common."""
         if os.path.isfile(self.path):  # noqa: PTH113 -- Path.is_file raises where a folder above is closed to the user
             return lambda job: [self.path]
         found: dict[str, list[Path]] = {}
-        for name in list_folder(self.path / place)[0]:
+        for name in _without_lost(list_folder(self.path / place)):
             found.setdefault(PurePosixPath(name).stem, []).append(self.path / place / name)
         return lambda job: found.get(_stem(job), [])
 
     def _has(self, path: Path) -> bool:
         """Whether a picture in one of the masks' folders is a mask."""
         return os.path.isdir(self.path) or identity(path) == identity(self.path)  # noqa: PTH112
+
+
+def _without_lost(listing: Listing) -> list[str]:
+    return [name for name in listing.pictures if name not in listing.lost]
 
 
 def _stem(job: Job) -> str:
