@@ -730,7 +730,8 @@ def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(fold
     (folder / "inbox").mkdir()
     flags = ["--plugin", "blurrer", "--src", "inbox", "--dst", "out", "--watch"]
     command = [sys.executable, "-m", "i2i", "translate", *flags]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with (folder / "said.txt").open("w") as said:
+        process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=said)
     appears(folder / "out", process)
     picture(folder / "inbox" / "deep" / "a.png")
     (folder / "inbox" / "broken.jpg").write_text("not a picture")
@@ -739,12 +740,15 @@ def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(fold
     os.utime(folder / "inbox" / "b.png", (time.time() + 86400,) * 2)  # of a camera whose clock is fast
     appears(folder / "out" / "b.png", process)
     (folder / "inbox").rename(folder / "away")
-    time.sleep(2.5)  # two looks at least
+    while "looking again" not in (folder / "said.txt").read_text():
+        assert process.poll() is None
+        time.sleep(0.02)
     picture(folder / "away" / "c.png")
     (folder / "away").rename(folder / "inbox")
     appears(folder / "out" / "c.png", process)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=60)
+    err = (folder / "said.txt").read_text()
     assert process.returncode == 143, err
     assert out.splitlines() == [f"inbox/{name} → out/{name}" for name in ("deep/a.png", "b.png", "c.png")]
     lines = err.splitlines()
