@@ -106,9 +106,8 @@ class Room:
             self.changed.notify_all()
 
     def _has_room(self, need: int) -> bool:
-        return (self.is_asked and not self.taken) or sum(self.taken.values()) + sum(
-            self.waiting.values()
-        ) + need <= self.size
+        inside = sum(self.taken.values()) + sum(self.waiting.values())
+        return inside + need <= self.size or (self.is_asked and not self.taken)
 
     def _next(self, index: int) -> None:
         self.turn = max(self.turn, index + 1)
