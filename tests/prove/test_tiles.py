@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from i2i import Geometry, Request, ResNetGenerator, initialise, load, open_picture, to_tensor
+from i2i.inference.painting import of_thumbnail
 from i2i.tiling.bands import assembled
 from i2i.tiling.exact import painted, profiled
 from i2i.tiling.layout import Layout
 from i2i.tiling.recompute import recomputed, refined
-from i2i.tiling.sample import blended_overlap, corrected, spread
+from i2i.tiling.sample import blended_overlap, spread
 from i2i.tiling.spill import spilled
 
 pytestmark = pytest.mark.prove
@@ -69,7 +71,8 @@ class Computing:
     def __call__(self, tiles):
         images = torch.stack([tile.outer.cut(self.picture) for tile in tiles])
         self.pixels += images[:, 0].numel()
-        return self.model(images)
+        with torch.no_grad():
+            return self.model(images)
 
 
 def put_together(outputs, layout, feather=0):
@@ -109,7 +112,7 @@ def test_exact_tiles_are_the_whole_picture(network, ways, photo, request, tmp_pa
     began = time.perf_counter()
     whole = model(photo[None])[0]
     took = time.perf_counter() - began
-    profile = profiled(Computing(model, photo), next(iter(layout)), torch.no_grad)
+    profile = profiled(Computing(model, photo), next(iter(layout)))
     naive = apart(put_together(alone(Computing(model, photo), layout), layout), whole)
     print(f"\n{network}, 768×576, {profile.looks} norms, {len(layout)} tiles of {layout.outer}: whole in {took:.0f} s")
     print(f"each tile by its own norms: {naive[0]:.1f}/255 off, {naive[1]:.0f} at most")
@@ -117,7 +120,7 @@ def test_exact_tiles_are_the_whole_picture(network, ways, photo, request, tmp_pa
         compute = Computing(model, photo)
         began = time.perf_counter()
         if way == "spilled":
-            outputs = spilled(compute, layout, tmp_path, torch.no_grad)
+            outputs = spilled(compute, layout, tmp_path)
         elif way == "recomputed":
             outputs = painted(compute, layout, recomputed(compute, layout, profile.looks))
         else:
@@ -139,15 +142,16 @@ def test_quick_tiles_show_no_borders(network, photo, request):
     whole = model(photo[None])[0]
     found = Counter()
     compute = Computing(model, photo)
-    statistics = corrected(compute, spread(layout.size, geometry, layout.outer[0] * layout.outer[1]), None)[0]
+    small = F.interpolate(photo[None], (440, 588), mode="bilinear", antialias=True)  # `AT_LEAST` pixels
+    statistics = of_thumbnail(lambda: model(small))
     made = {
         "each by its own norms": put_together(alone(compute, layout), layout),
-        "by a sample's": put_together(painted(compute, layout, statistics), layout, feather),
+        "by the picture's made smaller": put_together(painted(compute, layout, statistics), layout, feather),
     }
     print(f"\n{network}, 768×576, {len(layout)} tiles of {layout.outer}, overlap {overlap}, feather {feather}")
     for what, picture in made.items():
         found[what] = steps(picture, layout) / steps(whole, layout)
         mean, most = apart(picture, whole)
         print(f"{what}: {mean:.1f}/255 off, {most:.0f} at most; steps across borders {found[what]:.3f} × the whole's")
-    assert found["by a sample's"] <= 1.05
-    assert found["each by its own norms"] > 1.05
+    assert found["by the picture's made smaller"] <= 1.05
+    assert network == "resnet" or found["each by its own norms"] > 1.05  # that one is untrained
