@@ -166,14 +166,17 @@ def undisturbed(pictures, environment):
     return Undisturbed(command.destination, code, said, resident, until_first, seconds - until_first)
 
 
+def files_in(folder):
+    return [path for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
 def hashes(folder):
     """Of all files there, of our own ones by name alone, as those tell of times."""
     return {
         path.relative_to(folder).as_posix(): None
         if path.name.startswith(".i2i")
         else hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        for path in files_in(folder)
     }
 
 
@@ -243,7 +246,7 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing_and_leaves_nothing(
                 time.sleep(0.005)
             time.sleep(chance.uniform(0, 1.2) * undisturbed.working / KILLS)
         assert command.kill(), f"kill {kill} came too late: {command.end()}"
-        kept.append(sum(1 for path in destination.rglob("*") if path.is_file() and not path.name.startswith(".i2i")))
+        kept.append(sum(".i2i" not in str(path.relative_to(destination)) for path in files_in(destination)))
         drafts = list(destination.rglob(".i2i-*.part"))
         print(f"kill {kill + 1}: {command.done()} done by it, {kept[-1]} there, drafts {len(drafts)}")
     assert kept == sorted(kept)
