@@ -67,7 +67,7 @@ def _beside(path: Path, before_rename: BeforeRename | None) -> Iterator[BinaryIO
         if before_rename is not None:
             before_rename(draft)
         draft.replace(path)
-        _settle(path.parent)
+        settle(path.parent)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
@@ -112,7 +112,7 @@ def _deleted_if_rested(left: Path) -> bool:
     return True
 
 
-def _settle(folder: Path) -> None:
+def settle(folder: Path) -> None:
     """Have the folder's list of names on the disk too, where it can be asked for."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -83,8 +83,8 @@ class Computation:
         self.self_ensemble = self_ensemble
         self.told: set[str] = set()
         self.geometry: Geometry = model.geometry
-        if tiles.side is not None:
-            self._require_side(tiles.side)
+        if tiles.side is not None and self._can_tile:
+            require_side(self.geometry, tiles.side, self._overlap)
         self.budget = tiles.memory or self._most_of_what_is_free()
         self.waiting_bytes = min(AHEAD_BYTES, max(0, self._main_memory_left()) // 8)
         self.too_many: int | None = None
@@ -138,15 +138,17 @@ class Computation:
         return self.geometry.tiling != "never" and self.geometry.size is None
 
     def _fits(self, count: int, size: tuple[int, int]) -> bool:
-        pixels = count * size[0] * size[1]
+        pixels, side = count * size[0] * size[1], self.tiles.side
+        if not self._can_tile and side is not None and max(size) > side:
+            self._tell_once(f"tiles of {side} pixels: this model looks at a whole picture at once and sees no tiles")
         if not self._can_tile and count == 1:  # nobody knows how much it takes, and there is no other way
             return True
         if self.too_many is not None and pixels >= self.too_many:
             return False
         if not self._can_tile:
             return True
-        if self.tiles.side is not None:
-            return max(size) <= self.tiles.side
+        if side is not None:
+            return max(size) <= side
         if self.tiles.memory is None and pixels * self.geometry.scale**2 <= SMALL:
             return True
         try:
@@ -274,12 +276,6 @@ class Computation:
             pixels = max(pixels, AT_LEAST)
         made = Painter(self.geometry, layout, self.tiles.norms, request.report, pixels, self.tell, self.tiles.folder)
         return cut.bands(made)
-
-    def _require_side(self, side: int) -> None:
-        if self._can_tile:
-            require_side(self.geometry, side, self._overlap)
-        else:
-            self._tell_once(f"tiles of {side} pixels: this model looks at a whole picture at once and sees no tiles")
 
     def _left(self) -> int:
         """Bytes for the model's work, beside the pictures that wait for it and the answers that wait to be written."""

@@ -198,8 +198,19 @@ def test_a_side_too_small_for_the_model_is_wrong_use_whatever_the_pictures_are()
         UsageError, match="tiles of 4 pixels: with an overlap of 2 on each side this model needs at lea"
     ):
         list(stream(Blur(), [], tiles=Tiles(side=4)))
-    _, hearing = stream(Blur(tiling="never"), [], tiles=Tiles(side=4))
-    assert hearing.heard == ["tiles of 4 pixels: this model looks at a whole picture at once and sees no tiles"]
+
+
+def test_a_model_that_sees_no_tiles_says_so_where_a_picture_would_be_cut(tmp_path):
+    told = "tiles of 4 pixels: this model looks at a whole picture at once and sees no tiles"
+    small, large = torch.rand(3, 4, 4), torch.rand(3, 4, 9)
+    assert stream(Blur(tiling="never"), [small], tiles=Tiles(side=4))[1].heard == []
+    assert stream(Blur(tiling="never"), [large, small, large], tiles=Tiles(side=4))[1].heard == [told]
+    Image.new("RGB", (9, 4)).save(tmp_path / "a.png")
+    jobs, hearing = plan([tmp_path / "a.png"], tmp_path / "out"), Hearing()
+    with Manifest.open(jobs.destination, "") as manifest:
+        files = Files(translator(Blur(tiling="never"), tiles=Tiles(side=4)), manifest)
+        assert [done.broken for done in files.translated(Pending(jobs, manifest), onlooker=hearing)] == [None]
+    assert hearing.heard == [told]
 
 
 def test_processes_that_share_a_machine_share_its_free_memory(monkeypatch):

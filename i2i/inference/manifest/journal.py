@@ -7,11 +7,11 @@ import re
 import secrets
 import socket
 import time
-from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
 from i2i.errors import I2IError
+from i2i.images.drafts import settle
 from i2i.inference.manifest.locking import POLL_SECONDS, try_lock
 
 MANIFEST = ".i2i-manifest.jsonl"
@@ -149,16 +149,6 @@ def ends_in_line_break(descriptor: int, size: int) -> bool:
     """Whether the last byte of a file of this size is one. Raises `OSError`."""
     os.lseek(descriptor, size - 1, os.SEEK_SET)
     return os.read(descriptor, 1) == b"\n"
-
-
-def settle(folder: Path) -> None:
-    """Have the folder's list of names on the disk too, where it can be asked for."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def unwritable(path: Path, problem: OSError) -> I2IError:

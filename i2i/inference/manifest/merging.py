@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from i2i.images.drafts import settle
 from i2i.inference.manifest.journal import (
     JOURNALS,
     MANIFEST,
     Journal,
     ends_in_line_break,
     is_of_this_machine,
-    settle,
     write_all,
 )
 from i2i.inference.manifest.ledger import Ledger, Lines
