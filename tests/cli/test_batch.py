@@ -711,8 +711,16 @@ def test_a_signal_ends_it_in_one_line_and_the_next_run_goes_on(folder, run, numb
 
 
 def appears(path, process):
+    wait_until(path.exists, process)
+
+
+def reads(path, text, process):
+    wait_until(lambda: text in path.read_text(), process)
+
+
+def wait_until(happened, process):
     deadline = time.monotonic() + 120
-    while not path.exists():
+    while not happened():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -730,27 +738,26 @@ def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(fold
     (folder / "inbox").mkdir()
     flags = ["--plugin", "blurrer", "--src", "inbox", "--dst", "out", "--watch"]
     command = [sys.executable, "-m", "i2i", "translate", *flags]
-    with (folder / "said.txt").open("w") as said:
-        process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=said)
+    with (folder / "said.txt").open("w") as said, (folder / "told.txt").open("w") as told:
+        process = subprocess.Popen(command, text=True, stdout=told, stderr=said)
     appears(folder / "out", process)
     picture(folder / "inbox" / "deep" / "a.png")
     (folder / "inbox" / "broken.jpg").write_text("not a picture")
     appears(folder / "out" / "deep" / "a.png", process)
     picture(folder / "inbox" / "b.png")
     os.utime(folder / "inbox" / "b.png", (time.time() + 86400,) * 2)  # of a camera whose clock is fast
-    appears(folder / "out" / "b.png", process)
+    reads(folder / "told.txt", "out/b.png", process)  # said when it is recorded, after the file appears
     (folder / "inbox").rename(folder / "away")
-    while "looking again" not in (folder / "said.txt").read_text():
-        assert process.poll() is None
-        time.sleep(0.02)
+    reads(folder / "said.txt", "looking again", process)
     picture(folder / "away" / "c.png")
     (folder / "away").rename(folder / "inbox")
-    appears(folder / "out" / "c.png", process)
+    reads(folder / "told.txt", "out/c.png", process)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=60)
+    process.wait(timeout=60)
     err = (folder / "said.txt").read_text()
     assert process.returncode == 143, err
-    assert out.splitlines() == [f"inbox/{name} → out/{name}" for name in ("deep/a.png", "b.png", "c.png")]
+    told = [f"inbox/{name} → out/{name}" for name in ("deep/a.png", "b.png", "c.png")]
+    assert (folder / "told.txt").read_text().splitlines() == told
     lines = err.splitlines()
     assert lines[1] == "watching; stop with Ctrl-C. Translations appear in out"
     assert lines[2].startswith("not translated: inbox/broken.jpg: ")
