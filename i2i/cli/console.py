@@ -34,6 +34,7 @@ class Console(Listener):
     def __init__(self, title: str) -> None:
         self.title = title
         self.signal_number: int | None = None
+        self.wants_checkpoint = False
         self.running = False
         self.live = sys.stderr.isatty()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -100,6 +101,11 @@ class Console(Listener):
         for what in (flag for method, flag in uses.items() if hasattr(run.loop.model, method)):
             self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
 
+    def should_save(self) -> bool:
+        """Whether SIGUSR1 came since it was asked last."""
+        wanted, self.wants_checkpoint = self.wants_checkpoint, False
+        return wanted
+
     def should_stop(self) -> int | None:
         """The signal that came, if any."""
         return self.signal_number
@@ -114,7 +120,10 @@ def data_lines(found: Mapping[str, object]) -> Iterator[str]:
 
 @contextmanager
 def stopping_on_signals(console: Console) -> Iterator[None]:
-    """A signal lets the step end and saves. Before the first step, and the second time, it ends at once."""
+    """A signal lets the step end and saves. Before the first step, and the second time, it ends at once.
+
+    SIGUSR1 saves and goes on.
+    """
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         numbers.append(signal.SIGHUP)
@@ -130,7 +139,12 @@ def stopping_on_signals(console: Console) -> Iterator[None]:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)
 
+    def save(number: int, frame: FrameType | None) -> None:
+        console.wants_checkpoint = True
+
     before = {number: signal.signal(number, stop) for number in numbers}
+    if hasattr(signal, "SIGUSR1"):
+        before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, save)
     try:
         yield
     finally:

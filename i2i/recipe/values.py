@@ -31,7 +31,19 @@ class RunOptions(Options):
     log_every: int = Field(10, ge=1, description="steps between two lines of metrics.jsonl")
     sample_every: int = Field(500, ge=1, description="steps between two sample grids")
     checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints; the last step always has one")
+    checkpoint_minutes: float | None = Field(
+        None, gt=0, description="minutes after which there is another checkpoint in any case; null: steps alone count"
+    )
     keep: int = Field(3, ge=1, description="newest checkpoints that are kept")
+    keep_every: int | None = Field(
+        None, ge=1, description="checkpoints of steps that this divides are kept for good; null: none is"
+    )
+    max_bad: int | None = Field(
+        None, ge=0, description="pictures that may be unreadable before the run stops; null: any number"
+    )
+    max_masked: int = Field(
+        10, ge=1, description="steps in a row without finite gradients, before the run goes back to its last checkpoint"
+    )
     collapse_below: float = Field(
         0.3, ge=0, le=1, description="warn when samples differ from each other less than this share of what the data do"
     )

@@ -19,8 +19,13 @@ from i2i.errors import I2IError
 WEIGHTS, TRAINING, STATE = "weights.safetensors", "training.safetensors", "state.json"
 
 
-def save_checkpoint(folder: Path, step: int, weights: Weights, state: dict[str, Any], keep: int) -> Path:
-    """Write `folder/step-…`, complete or not at all; then remove all but the newest `keep`."""
+def save_checkpoint(
+    folder: Path, step: int, weights: Weights, state: dict[str, Any], keep: int, keep_every: int | None = None
+) -> Path:
+    """Write `folder/step-…`, complete or not at all; then remove all but the newest `keep`.
+
+    Those of steps that `keep_every` divides stay as well.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -47,16 +52,17 @@ def save_checkpoint(folder: Path, step: int, weights: Weights, state: dict[str, 
         raise I2IError(f"{final}: checkpoint not written ({error}); the ones before it are intact") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    _prune(folder, step, keep)
+    _prune(folder, step, keep, keep_every)
     return final
 
 
-def _prune(folder: Path, step: int, keep: int) -> None:
+def _prune(folder: Path, step: int, keep: int, keep_every: int | None) -> None:
     """Keep the newest up to `step`; what is newer was damaged when the run went on from an older one."""
     found = _newest_first(folder)
     mine = [path for path in found if checkpoint_step(path) <= step]
     drafts = folder.glob(".step-*")
-    for path in [*mine[keep:], *(path for path in found if path not in mine), *drafts]:
+    old = [path for path in mine[keep:] if keep_every is None or checkpoint_step(path) % keep_every]
+    for path in [*old, *(path for path in found if path not in mine), *drafts]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -23,7 +23,7 @@ from i2i.plugins import Catalog
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.building import loaded_by
-from i2i.training.checkpoints import save_checkpoint
+from i2i.training.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
 from i2i.training.diversity import SAMPLES, DiversityWatch
 from i2i.training.loop import Loop
 from i2i.training.run_folder import RunFolder
@@ -32,6 +32,8 @@ from i2i.training.runtime import Runtime, memory_explained
 PREVIEW_ROWS = 4
 EVERYTHING_DUE = 720_720 - 1
 """A step that ends every interval of up to 16 steps, so that what is done now and then is done in it."""
+NOT_FINITE = "gradients were not finite"
+TO_TRY = "the last checkpoint is intact; try a lower trainer.learning_rate, run.clip=1 or run.precision=fp32"
 ADVICE = "lower run.batch or the size of the pictures, raise run.accumulate, use run.precision=bf16 or a smaller model"
 
 
@@ -49,6 +51,10 @@ class Listener:
 
     def logged(self, step: int, scalars: Mapping[str, float]) -> None:
         """Scalars were read, `images_per_second` among them."""
+
+    def should_save(self) -> bool:
+        """Asked after every step: whether somebody wants a checkpoint now; once for each time."""
+        return False
 
     def should_stop(self) -> int | None:
         """Asked after every step: the signal that wants the run to save and end, or None."""
@@ -85,6 +91,13 @@ class Fit:
     folder: RunFolder | None = None
     broken: dict[Path, BrokenPicture] = field(default_factory=dict)
     saved_step: int = -1
+    saved_at: float = 0.0
+    """Seconds of the clock."""
+    is_to_be_saved: bool = False
+    logged: tuple[float, int] = (0.0, 0)
+    """When metrics were last written: seconds of the clock, and the step."""
+    masked: int = 0
+    """Steps that are told of as masked."""
 
     def run(self) -> RunFolder:
         """Train to the last step. Raises `Interrupted` after saving when the listener asks to stop."""
@@ -107,36 +120,48 @@ class Fit:
         return self.folder
 
     def _train(self) -> None:
-        run = self.recipe.run
         if self.saved_step < self.loop.step:
-            self._save({})  # a disk that is full or read-only is found now, and a run killed early can go on
-        scalars: Mapping[str, Tensor] = {}
-        timed_from = (time.perf_counter(), self.loop.step)
-        with closing(self.batches.from_step(self.loop.step)) as batches:
-            while self.loop.step < self.steps:
-                self._stop_if_asked(scalars)
-                scalars = self._advance(batches)
-                self.listener.stepped(self.loop.step)
-                measured = self._measured() if self._due(run.sample_every) else {}
-                if measured or self._due(run.log_every):
-                    self._log({**scalars, **measured}, *timed_from)
-                    timed_from = (time.perf_counter(), self.loop.step)
-                if self._due(run.checkpoint_every):
-                    self._save(scalars)
-                if self._due(run.sample_every):
-                    self._sample()
+            self._save()  # a disk that is full or read-only is found now, and a run killed early can go on
+        self.logged, self.saved_at = (time.perf_counter(), self.loop.step), time.perf_counter()
+        while self.loop.step < self.steps:
+            returns = self.loop.returns
+            with closing(self.batches.from_step(self.loop.batch_number)) as batches:
+                while self.loop.step < self.steps and self.loop.returns == returns:
+                    self._train_one_step(batches)
+
+    def _train_one_step(self, batches: Iterator[list[MicroBatch]]) -> None:
+        run = self.recipe.run
+        self._stop_if_asked()
+        scalars = self._advance(batches)
+        self.listener.stepped(self.loop.step)
+        measured = self._measured() if self._due(run.sample_every) else {}
+        self.is_to_be_saved |= (
+            self._due(run.checkpoint_every) or self._minutes_are_over() or self.listener.should_save()
+        )
+        if (measured or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound():
+            return self._go_back(scalars)
+        if measured or self._due(run.log_every):
+            self._log({**scalars, **measured})
+        if self.is_to_be_saved and (self.loop.turns.guard.in_a_row == 0 or self.loop.step == self.steps):
+            self._save()  # not amid steps that may be those of weights which exploded
+        if self._due(run.sample_every):
+            self._sample()
 
     def _due(self, every: int) -> bool:
         return self.loop.step % every == 0 or self.loop.step == self.steps
 
-    def _stop_if_asked(self, scalars: Mapping[str, Tensor]) -> None:
+    def _minutes_are_over(self) -> bool:
+        minutes = self.recipe.run.checkpoint_minutes
+        return minutes is not None and time.perf_counter() - self.saved_at > 60 * minutes
+
+    def _stop_if_asked(self) -> None:
         if (signal_number := self.listener.should_stop()) is None:
             return
         assert self.folder is not None
         if self.loop.step == 0:
             raise Interrupted("stopped before the first step", signal_number)
         if self.saved_step < self.loop.step:
-            self._save(scalars)
+            self._save()
         resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
         raise Interrupted(f"stopped at step {self.loop.step}, saved; go on with: {resume_it}", signal_number)
 
@@ -153,7 +178,9 @@ class Fit:
         started = time.perf_counter()
         with closing(self.batches.from_step(0)) as batches:
             scalars = self._advance(batches)
-        numbers = self._read(scalars)
+        numbers = {name: float(value) for name, value in scalars.items()}
+        if exploded := [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]:
+            raise I2IError(f"the first step: {', '.join(exploded)}; {TO_TRY}")
         seconds = time.perf_counter() - started
         total, memory = seconds * self.steps, self.runtime.memory()
         environment = self.runtime.describe()
@@ -179,27 +206,62 @@ class Fit:
 
     def note_broken(self, picture: BrokenPicture) -> None:
         """Name a broken picture once."""
-        if picture.path not in self.broken:
-            self.broken[picture.path] = picture
-            self.listener.said(f"skipped: {picture}")
+        if picture.path in self.broken:
+            return
+        self.broken[picture.path] = picture
+        self.listener.said(f"skipped: {picture}")
+        most = self.recipe.run.max_bad
+        if most is not None and len(self.broken) > most:
+            raise I2IError(f"{len(self.broken)} pictures cannot be read, more than run.max_bad={most}; {self._kept}")
 
-    def _read(self, scalars: Mapping[str, Tensor]) -> dict[str, float]:
-        numbers = {name: float(value.detach()) for name, value in scalars.items()}
-        for name, value in numbers.items():
-            if not math.isfinite(value):
-                raise I2IError(
-                    f"step {self.loop.step}: {name} is {value}; the last checkpoint is intact; "
-                    "try a lower trainer.learning_rate, run.clip=1 or run.precision=fp32"
-                )
-        return numbers
+    def _is_sound(self) -> bool:
+        """Whether steps still teach something; says how many do not."""
+        guard = self.loop.turns.guard
+        if guard.skipped > self.masked:
+            self.masked = guard.skipped
+            self.listener.said(f"step {self.loop.step}: {self.masked} steps changed nothing, as {NOT_FINITE}")
+        most = self.recipe.run.max_masked if self.loop.step < self.steps else 2
+        return guard.in_a_row < most and (not self.is_to_be_saved or self.loop.is_finite())
 
-    def _log(self, scalars: Mapping[str, Tensor], since: float, since_step: int) -> None:
+    def _go_back(self, scalars: Mapping[str, Tensor]) -> None:
+        """To the last checkpoint, once. Raises `I2IError` the second time."""
         assert self.folder is not None
         step = self.loop.step
+        values = {name: float(value) for name, value in scalars.items()}
+        exploded = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
+        what = f"step {step}: {', '.join(exploded) or NOT_FINITE}"
+        checkpoint = newest_checkpoint(self.folder.checkpoints, self.listener.said)
+        if self.loop.returns or checkpoint is None:
+            raise I2IError(f"{what}, though it went back once already; {TO_TRY}")
+        state = load_checkpoint(checkpoint)
+        self.loop.go_back(state["loop"])
+        if self.watch is not None:
+            self.watch.load_state_dict(state["watch"])
+        self.saved_step, self.masked, self.is_to_be_saved = self.loop.step, self.loop.turns.guard.skipped, False
+        self.folder.forget_after(self.loop.step)
+        self.logged = (time.perf_counter(), self.loop.step)
+        where = f"back to step {self.loop.step}, on with other batches and half the learning rates"
+        self.listener.said(f"{what}: {where}")
+
+    @property
+    def _kept(self) -> str:
+        return "nothing was written" if self.folder is None else f"the last checkpoint is step {self.saved_step}'s"
+
+    def _read(self, scalars: Mapping[str, Tensor]) -> dict[str, float]:
+        """Those that are finite."""
+        numbers = {name: float(value.detach()) for name, value in scalars.items()}
+        return {name: value for name, value in numbers.items() if math.isfinite(value)}
+
+    def _log(self, scalars: Mapping[str, Tensor]) -> None:
+        assert self.folder is not None
+        step, (since, since_step) = self.loop.step, self.logged
         speed = self.recipe.run.batch * (step - since_step) / max(time.perf_counter() - since, 1e-9)
         numbers = {**self._read(scalars), "images_per_second": round(speed, 3)}
+        if self.masked:
+            numbers["masked_steps"] = self.masked
         self.folder.log(step, numbers)
         self.listener.logged(step, numbers)
+        self.logged = (time.perf_counter(), step)
 
     def open_preview(self) -> None:
         """Load the samples of the grid: held-out ones; where none of them can be read, training samples."""
@@ -245,9 +307,8 @@ class Fit:
             images = {title: [to_image(picture) for picture in pictures] for title, pictures in columns.items()}
             write_picture(contact_sheet(images), self.folder.sample_path(self.loop.step))
 
-    def _save(self, scalars: Mapping[str, Tensor]) -> None:
+    def _save(self) -> None:
         assert self.folder is not None
-        self._read(scalars)  # weights that exploded must not replace good ones
         spec, data = self.recipe.model.entry.value, plain(self.dataset.describe())
         weights = Weights(
             recipe=self.recipe.as_dict(),
@@ -266,8 +327,9 @@ class Fit:
             "loaded": loaded_by(self.loop.trainer),
             "environment": {**self.runtime.describe(), "data": data},
         }
-        save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, self.recipe.run.keep)
-        self.saved_step = self.loop.step
+        run = self.recipe.run
+        save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, run.keep, run.keep_every)
+        self.saved_step, self.saved_at, self.is_to_be_saved = self.loop.step, time.perf_counter(), False
 
 
 def plain(description: Mapping[str, object]) -> dict[str, Any]:

@@ -41,6 +41,28 @@ class Loop:
         self.turns = LoopTurns(trainer, self.optimizers, runtime, run.seed, run.accumulate, run.clip)
         self.ema = EMA(self.model, ema, run.ema)
         self.step = 0
+        self.returns = 0
+        """How often it went back to a checkpoint, as numbers had exploded."""
+        self.passed_over = 0
+        """Batches that are not seen again after that."""
+
+    @property
+    def batch_number(self) -> int:
+        """Of the batch that the next step learns from."""
+        return self.step + self.passed_over
+
+    def go_back(self, state: dict[str, Any]) -> None:
+        """To an earlier state, with half the learning rates it had, and on with the batches that come now."""
+        batch_number, rate = self.batch_number, self.turns.rate
+        self.load_state_dict(state)
+        self.turns.rate = rate / 2
+        self.passed_over = batch_number - self.step
+        self.returns += 1
+
+    def is_finite(self) -> bool:
+        """Whether all parameters and buffers are."""
+        state = (value for value in self.model.state_dict().values() if value.is_floating_point())
+        return all(bool(value.isfinite().all()) for value in state)
 
     def advance(self, batch: Sequence[MicroBatch]) -> Mapping[str, Tensor]:
         """One optimizer step on all micro-batches; the means of their scalars."""
@@ -110,6 +132,10 @@ class Loop:
             "ema": self.ema.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "trainer": self.trainer.state_dict(),
+            "guard": self.turns.guard.state_dict(),
+            "rate": self.turns.rate,
+            "returns": self.returns,
+            "passed_over": self.passed_over,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -120,6 +146,9 @@ class Loop:
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.trainer.load_state_dict(state["trainer"])
+        self.turns.guard.load_state_dict(state["guard"])
+        self.turns.rate = state["rate"]
+        self.returns, self.passed_over = state["returns"], state["passed_over"]
 
     @classmethod
     def optimise(

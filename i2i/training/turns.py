@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from i2i.contracts import Trainer
 from i2i.errors import I2IError
 from i2i.training.chance import generator_for
+from i2i.training.guard import Guard
 from i2i.training.runtime import Runtime
 
 
@@ -28,6 +29,9 @@ class LoopTurns:
         micro_batches: int = 1,
         clip: float | None = None,
     ) -> None:
+        self.guard = Guard(trainer.model, runtime.device)
+        self.rate = 1.0
+        """Of all learning rates, beside what their schedules say."""
         self.step = 0
         self.trainer, self.optimizers, self.runtime = trainer, optimizers, runtime
         self.seed, self.micro_batches, self.clip = seed, micro_batches, clip
@@ -47,6 +51,8 @@ class LoopTurns:
         self._place = (first_sample, samples, micro_batch)
         self._draws = 0
         self.minimised.clear()
+        if micro_batch == 0:
+            self.guard.begin()
 
     @contextmanager
     def __call__(self, optimizer: str) -> Iterator[LoopTurn]:
@@ -90,6 +96,7 @@ class LoopTurns:
                 parameter.grad = gradient
             self.apply(name)
         self.sums.clear()
+        self.guard.finish()
 
     def collect(self, name: str) -> None:
         """Add a micro-batch's gradients to this turn's own sums: turns may share parameters, never gradients."""
@@ -101,13 +108,16 @@ class LoopTurns:
                 sums[place] = gradient if before is None else before.add_(gradient)
 
     def apply(self, name: str, closure: Callable[[], float] | None = None) -> None:
-        """One step of an optimizer at its scheduled learning rate; clears its gradients."""
-        factor = self.trainer.learning_rate(name, self.step)
+        """One step of an optimizer at its scheduled learning rate; clears its gradients.
+
+        Without a closure it changes nothing where a gradient is not finite.
+        """
+        factor = self.trainer.learning_rate(name, self.step) * self.rate
         for group in self.optimizers[name].param_groups:
             group["lr"] = group["initial_lr"] * factor
         if closure is None:
             self.gather(name)
-            self.optimizers[name].step()
+            self.guard.step(self.optimizers[name], self.parameters[name])
         else:
             self.optimizers[name].step(closure)
         self.optimizers[name].zero_grad(set_to_none=True)

@@ -247,13 +247,16 @@ def test_a_dry_run_tells_and_writes_nothing(catalog, alien_recipe, tmp_path, mon
 
 def test_numbers_that_explode_end_the_run_in_one_line(catalog, alien_recipe, tmp_path):
     going = start(catalog, alien_recipe("trainer.learning_rate=1e30"), tmp_path / "run")
-    with pytest.raises(I2IError, match=r"step \d+: \w+ is (nan|inf); the last checkpoint is intact; try a lower"):
+    with pytest.raises(
+        I2IError,
+        match=r"step \d+: \w+ is (nan|inf).*, though it went back once already; the last",
+    ):
         going.run()
 
 
 def test_weights_that_exploded_never_replace_good_ones(catalog, alien_recipe, tmp_path):
     options = ["trainer.learning_rate=1e30", "run.checkpoint_every=3", "run.log_every=100", "run.steps=50"]
-    with pytest.raises(I2IError, match=r"step 3: \w+ is (nan|inf)"):
+    with pytest.raises(I2IError, match=r"step 12: \w+ is (nan|inf)"):
         start(catalog, alien_recipe(*options), tmp_path / "run").run()
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["step-0000000"]
 
