@@ -135,9 +135,8 @@ class Fit:
         scalars = self._advance(batches)
         self.listener.stepped(self.loop.step)
         measured = self._measured() if self._due(run.sample_every) else {}
-        self.is_to_be_saved |= (
-            self._due(run.checkpoint_every) or self._minutes_are_over() or self.listener.should_save()
-        )
+        is_due = self._due(run.checkpoint_every) or self._minutes_are_over()
+        self.is_to_be_saved |= self.listener.should_save() or is_due
         if (measured or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound():
             return self._go_back(scalars)
         if measured or self._due(run.log_every):
@@ -160,10 +159,11 @@ class Fit:
         assert self.folder is not None
         if self.loop.step == 0:
             raise Interrupted("stopped before the first step", signal_number)
-        if self.saved_step < self.loop.step:
+        if self.saved_step < self.loop.step and self.loop.turns.guard.in_a_row == 0:
             self._save()
+        saved = "saved" if self.saved_step == self.loop.step else f"saved as it was at step {self.saved_step}"
         resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
-        raise Interrupted(f"stopped at step {self.loop.step}, saved; go on with: {resume_it}", signal_number)
+        raise Interrupted(f"stopped at step {self.loop.step}, {saved}; go on with: {resume_it}", signal_number)
 
     def _tell_of_idle_steps(self) -> None:
         """Schedules are absolute: a run that is made longer does not stretch them."""
