@@ -32,7 +32,7 @@ FLOORS = (
     {"losses", "datasets"},
     {"features", "networks"},
     {"images", "tiling"},
-    {"foreign", "hookspecs"},
+    {"foreign", "hookspecs", "disk"},
     {"contracts"},
     {"errors"},
 )

@@ -286,7 +286,7 @@ def _give_out(file: str | None, data: dict[str, Any]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from i2i.images.drafts import complete_or_not_at_all
+    from i2i.disk.drafts import complete_or_not_at_all
 
     with complete_or_not_at_all(path) as stream:
         stream.write(text.encode("utf-8", "backslashreplace"))  # a file's name need not be text

@@ -12,9 +12,9 @@ from typing import Any
 import numpy
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
+from i2i.disk.drafts import BeforeRename, complete_or_not_at_all
 from i2i.errors import BrokenPicture, I2IError
 from i2i.images.decode import open_picture
-from i2i.images.drafts import BeforeRename, complete_or_not_at_all
 from i2i.images.formats import FORMATS, Encoding, Format, known_suffix
 from i2i.images.holding import Held, held
 from i2i.images.kinds import Kind

@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i2i.disk.drafts import BeforeRename, complete_or_not_at_all
 from i2i.errors import I2IError
-from i2i.images.drafts import BeforeRename, complete_or_not_at_all
 from i2i.images.encode import PLAIN, write_levels
 from i2i.images.formats import Encoding
 from i2i.images.holding import Held, held

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from i2i.disk.drafts import sweep
 from i2i.errors import BrokenPicture
 from i2i.images.decode import open_picture
-from i2i.images.drafts import sweep
 from i2i.inference.manifest import EDITED, Manifest, Seen
 from i2i.inference.places import Job
 

@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from i2i.contracts import API_VERSION, Dataset, Geometry, Options, Weights
+from i2i.disk.locking import Occupation
 from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
@@ -89,6 +90,8 @@ class Fit:
     preview: dict[str, Tensor] = field(default_factory=dict)
     watch: DiversityWatch | None = None
     folder: RunFolder | None = None
+    occupation: Occupation | None = None
+    """Of the run folder, while this process works on it."""
     broken: dict[Path, BrokenPicture] = field(default_factory=dict)
     saved_step: int = -1
     saved_at: float = 0.0
@@ -101,6 +104,13 @@ class Fit:
 
     def run(self) -> RunFolder:
         """Train to the last step. Raises `Interrupted` after saving when the listener asks to stop."""
+        try:
+            return self._run()
+        finally:
+            if self.occupation is not None:
+                self.occupation.end()
+
+    def _run(self) -> RunFolder:
         assert self.folder is not None
         steps, fresh = self.steps, self.saved_step < 0
         if self.loop.step >= steps:

@@ -8,6 +8,7 @@ from typing import Any
 
 from i2i.contracts import Weights
 from i2i.contracts.weights import read_header
+from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, read_recipe
@@ -53,6 +54,7 @@ def start(
         fit.loop.ema.restart()
     if not dry_run:
         fit.folder = RunFolder.create(path, fit.recipe, _environment(fit, catalog))
+        fit.occupation = Occupation(path)
     return fit
 
 
@@ -60,6 +62,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     """A run that goes on from its newest intact checkpoint; `steps` is the one thing that may change."""
     listener = listener or Listener()
     folder = RunFolder.open(path)
+    occupation = Occupation(path)
     recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
     checkpoint = newest_checkpoint(folder.checkpoints, listener.said)
     if checkpoint is None:
@@ -83,7 +86,7 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
     folder.write_recipe(fit.recipe)
-    fit.folder = folder
+    fit.folder, fit.occupation = folder, occupation
     return fit
 
 

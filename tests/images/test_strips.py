@@ -12,9 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
+from i2i.disk.drafts import complete_or_not_at_all, sweep
 from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.images import rows
-from i2i.images.drafts import complete_or_not_at_all, sweep
 from i2i.images.encode import write_copy, write_picture, write_whole
 from i2i.images.formats import FORMATS, Encoding, require_fitting, suffix_for
 from i2i.images.metadata import Metadata
@@ -260,7 +260,7 @@ def test_the_folder_is_on_the_disk_after_the_name_has_changed(tmp_path, monkeypa
 WRITING = """
 import sys, time
 from pathlib import Path
-from i2i.images.drafts import complete_or_not_at_all
+from i2i.disk.drafts import complete_or_not_at_all
 with complete_or_not_at_all(Path(sys.argv[1])) as stream:
     stream.write(b"half")
     stream.flush()

@@ -192,7 +192,7 @@ def test_a_full_disk_stops_everything_in_one_line(enlarger, pictures, monkeypatc
     def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("i2i.images.drafts.os.fsync", full)
+    monkeypatch.setattr("i2i.disk.drafts.os.fsync", full)
     with pytest.raises(I2IError, match=r"cannot be written \(no space left on device\)"):
         translated(enlarger(), pictures)
     assert present(pictures.parent / "out") == []

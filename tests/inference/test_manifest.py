@@ -21,14 +21,15 @@ from typing import cast
 import pytest
 from pydantic import BaseModel
 
+from i2i.disk import locking
+from i2i.disk.drafts import complete_or_not_at_all
+from i2i.disk.locking import alone, try_lock
 from i2i.errors import BrokenPicture, I2IError
-from i2i.images.drafts import complete_or_not_at_all
 from i2i.images.sources.entries import Entry
-from i2i.inference.manifest import Manifest, Seen, locking, merging, settings_hash
+from i2i.inference.manifest import Manifest, Seen, merging, settings_hash
 from i2i.inference.manifest.contents import Contents
 from i2i.inference.manifest.journal import JOURNALS, MANIFEST, Journal
 from i2i.inference.manifest.ledger import Ledger
-from i2i.inference.manifest.locking import alone, try_lock
 from i2i.inference.manifest.records import Record, now, record_of
 
 SETTINGS, OTHERS = settings_hash({"seed": 0}), settings_hash({"seed": 1})
@@ -369,7 +370,7 @@ import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from i2i.images.drafts import complete_or_not_at_all
+from i2i.disk.drafts import complete_or_not_at_all
 from i2i.inference.manifest import Manifest
 
 @dataclass(frozen=True)

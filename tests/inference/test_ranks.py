@@ -325,7 +325,7 @@ BATCH = """
     import time
     from dataclasses import dataclass
     from pathlib import Path
-    from i2i.images.drafts import complete_or_not_at_all
+    from i2i.disk.drafts import complete_or_not_at_all
     from i2i.inference.manifest import Manifest
     from i2i.inference.shares import share_from_environment
 

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import numpy
 from PIL import Image
 
+from i2i.disk.drafts import BeforeRename, complete_or_not_at_all
 from i2i.errors import BrokenPicture, I2IError
-from i2i.images.drafts import BeforeRename, complete_or_not_at_all
 from i2i.images.encode import PLAIN, write_whole
 from i2i.images.formats import FORMATS, Encoding, known_suffix
 from i2i.images.frames.avif import write_avif

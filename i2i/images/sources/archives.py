@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError, UsageError
-from i2i.images.drafts import complete_or_not_at_all
 from i2i.images.limits import LIMITS
 from i2i.images.sources.entries import Entry
 from i2i.images.sources.listing import has_picture_suffix

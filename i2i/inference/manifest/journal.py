@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from threading import Lock
 
+from i2i.disk.drafts import settle
+from i2i.disk.locking import POLL_SECONDS, try_lock
 from i2i.errors import I2IError
-from i2i.images.drafts import settle
-from i2i.inference.manifest.locking import POLL_SECONDS, try_lock
 
 MANIFEST = ".i2i-manifest.jsonl"
 JOURNALS = ".i2i-manifest.journals"

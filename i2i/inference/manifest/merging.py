@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from i2i.images.drafts import settle
+from i2i.disk.drafts import settle
+from i2i.disk.locking import alone, try_lock
 from i2i.inference.manifest.journal import (
     JOURNALS,
     MANIFEST,
@@ -19,7 +20,6 @@ from i2i.inference.manifest.journal import (
     write_all,
 )
 from i2i.inference.manifest.ledger import Ledger, Lines
-from i2i.inference.manifest.locking import alone, try_lock
 
 ASIDE = ".i2i-manifest.damaged.jsonl"
 PIECE = 1 << 20

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
+
+from i2i.errors import I2IError
 
 try:
     import fcntl
@@ -14,6 +19,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = "lock"
+OCCUPIED = ".occupied"
 POLL_SECONDS = 0.02
 
 
@@ -61,6 +67,54 @@ def alone(folder: Path, seconds: float) -> Iterator[bool | None]:
             if locked is None:
                 (folder / LOCK).unlink(missing_ok=True)
             folder.rmdir()
+
+
+class Occupied(I2IError):
+    """Somebody else works here."""
+
+
+class Occupation:
+    """Held while this process works in a folder: a locked file that tells others who it is.
+
+    It ends with the process, however that ends; what such a file says then is nobody's any more.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `Occupied`, with its process and machine, where another one works in this folder.
+
+        Where files cannot be locked, as on some network disks, a process of this machine that lives is believed.
+        Raises `I2IError` where the folder cannot be written to.
+        """
+        self._path = folder / OCCUPIED
+        while True:
+            try:
+                self._stream = self._path.open("a+", encoding="utf-8")
+            except OSError as error:
+                raise I2IError(f"{folder}: cannot be written to: {error.strerror}") from error
+            locked = try_lock(self._stream.fileno())
+            if not locked or _is_named(self._stream.fileno(), self._path):
+                break
+            self._stream.close()  # whoever had it has just removed it
+        self._stream.seek(0)
+        process, _, machine = self._stream.read().strip().partition(" on ")
+        if locked is False or (locked is None and _lives(process, machine)):
+            self._stream.close()
+            who = f"process {process} on {machine}" if machine else "another process"
+            raise Occupied(f"{folder}: {who} works on it; wait until that has ended, or stop it")
+        self._stream.truncate(0)
+        self._stream.write(f"{os.getpid()} on {platform.node()}\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Let others in."""
+        with suppress(OSError):  # the folder may have gone
+            self._path.unlink()
+        self._stream.close()
+
+
+def _lives(process: str, machine: str) -> bool:
+    own = process == str(os.getpid())
+    return process.isdecimal() and machine == platform.node() and not own and psutil.pid_exists(int(process))
 
 
 def _is_named(descriptor: int, path: Path) -> bool:
