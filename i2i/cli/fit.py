@@ -36,24 +36,29 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--target", multiple=True, help="Folder of the other domain; may be repeated.")
 @click.option("--out", type=PATH, help="Run folder to make; without it runs/NAME-TIME/.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Go on with this run folder; only --steps may be given.")
+@click.option("--fork", type=PATH, metavar="NEW_RUN", help="With --resume: go on in a new run folder, with what --set "
+              "and its like change.")  # fmt: skip
 @click.option("--init", type=PATH, metavar="WEIGHTS", help="Weights file or run folder to start from.")
 @click.option("--dry-run", is_flag=True, help="Take one step, say what it needs, write nothing.")
 @run_options
-def fit(plugin: str | None, config: Path | None, resume: Path | None, **given: Any) -> None:
+def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path | None, **given: Any) -> None:
     """Train a model on folders of pictures.
 
-    Ctrl-C saves and ends; --resume goes on exactly where it ended.
+    Ctrl-C saves and ends; --resume goes on exactly where it ended. SIGUSR1 saves and goes on.
 
     \b
     i2i fit --plugin cyclegan-light --src photos/ --target paintings/
     i2i fit --plugin cyclegan --src photos/ --target paintings/ --set trainer.replay=20 --out my-run
     i2i fit --resume my-run
+    i2i fit --resume my-run --fork slower --set trainer.learning_rate=0.0001
     """
+    extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
+    if fork is not None:
+        return _fork(resume, fork, extra, plugin=plugin, config=config, **given)
     if resume is not None:
         _refuse_with_resume(plugin=plugin, config=config, **given)
         return _resume(resume, given["steps"] and _number("steps", given["steps"]))
     catalog = discover()
-    extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
     folders = {flag: given[flag] for flag in FOLDERS}
     recipe = load_recipe(catalog, plugin, config, given["overrides"], extra, folders, needs_data=True)
 
@@ -75,6 +80,24 @@ def _resume(path: Path, steps: Any) -> None:
 
     with Console(str(path)) as console, stopping_on_signals(console):
         run = resume(discover(), path, steps, console)
+        console.describe(run)
+        console.finished(run.run(), run)
+
+
+def _fork(path: Path | None, out: Path, extra: list[tuple[str, str, Any]], **given: Any) -> None:
+    if path is None:
+        raise UsageError(f"--fork {out}: says where a run that --resume RUN names goes on")
+    recipes = ("plugin", "config", "src", "target", "out", "init", "dry_run")
+    if others := [f"--{name.replace('_', '-')}" for name in recipes if given[name]]:
+        raise UsageError(
+            f"--fork goes on with the recipe of {path}; leave out {', '.join(others)} (--set and its like change it)"
+        )
+
+    from i2i.cli.console import Console, stopping_on_signals
+    from i2i.training.starting import fork
+
+    with Console(str(out)) as console, stopping_on_signals(console):
+        run = fork(discover(), path, out, given["overrides"], extra, console)
         console.describe(run)
         console.finished(run.run(), run)
 

@@ -62,18 +62,24 @@ def load_recipe(
     return draft.validated(name, needs_data)
 
 
-def read_recipe(catalog: Catalog, path: Path, extra: Iterable[tuple[str, str, Any]] = ()) -> Recipe:
-    """A recipe file that `i2i fit` wrote."""
-    return recipe_from_data(catalog, sections(read(path), str(path)), str(path), extra)
+def read_recipe(
+    catalog: Catalog, path: Path, extra: Iterable[tuple[str, str, Any]] = (), overrides: Iterable[str] = ()
+) -> Recipe:
+    """A recipe file that `i2i fit` wrote; `extra` and `overrides` as in `load_recipe`."""
+    return recipe_from_data(catalog, sections(read(path), str(path)), str(path), extra, overrides)
 
 
 def recipe_from_data(
-    catalog: Catalog, data: Mapping[str, Any], source: str, extra: Iterable[tuple[str, str, Any]] = ()
+    catalog: Catalog,
+    data: Mapping[str, Any],
+    source: str,
+    extra: Iterable[tuple[str, str, Any]] = (),
+    overrides: Iterable[str] = (),
 ) -> Recipe:
-    """A recipe that a run folder or a weights file holds; `extra` as in `load_recipe`."""
+    """A recipe that a run folder or a weights file holds; `extra` and `overrides` as in `load_recipe`."""
     draft = Draft(catalog)
     draft.overlay(source, data)
-    draft.overlay_command((), extra)
+    draft.overlay_command(overrides, extra)
     return draft.validated(source)
 
 

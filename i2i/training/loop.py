@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from i2i.contracts import Geometry, Options, Request, Trainer
 from i2i.contracts.request import unseen
@@ -150,6 +151,14 @@ class Loop:
         self.turns.rate = state["rate"]
         self.returns, self.passed_over = state["returns"], state["passed_over"]
 
+    def fork_state_dict(self, state: dict[str, Any]) -> None:
+        """As `load_state_dict`, but optimizers keep what they were made with, such as another learning rate."""
+        made_with = {name: _made_with(optimizer) for name, optimizer in self.optimizers.items()}
+        self.load_state_dict(state)
+        for name, optimizer in self.optimizers.items():
+            for group, options in zip(optimizer.param_groups, made_with[name], strict=True):
+                group.update(options)
+
     @classmethod
     def optimise(
         cls, trainer: Trainer, batch: dict[str, Tensor], steps: int, request: Request | None = None, seed: int = 0
@@ -174,3 +183,9 @@ class Loop:
                     columns = loop._previewed(batch)
                     if columns:
                         request.show(step + 1, next(iter(columns.values())))
+
+
+def _made_with(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The options of each group of parameters."""
+    names = {*optimizer.defaults, "initial_lr"}
+    return [{name: group[name] for name in names & group.keys()} for group in optimizer.param_groups]

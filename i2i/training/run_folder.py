@@ -82,6 +82,12 @@ class RunFolder:
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **scalars}) + "\n")
 
+    def take_metrics(self, other: RunFolder, step: int) -> None:
+        """Begin with the metrics that another run had up to a step."""
+        if (other.path / METRICS).exists():
+            shutil.copyfile(other.path / METRICS, self.path / METRICS)
+            self.forget_after(step)
+
     def forget_after(self, step: int) -> None:
         """Drop the metrics of steps that will be taken again."""
         file = self.path / METRICS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ from i2i.training.loop import Loop
 from i2i.training.run_folder import RunFolder, weights_at
 from i2i.training.runtime import Runtime, memory_explained
 
+HARMLESS = frozenset(
+    f"run.{name}"
+    for name in ("steps", "device", "workers", "log_every", "sample_every", "checkpoint_every", "checkpoint_minutes")
+) | {"name", "run.keep", "run.keep_every", "run.max_bad", "run.note"}
+"""What may change while a run goes on, as no number depends on it."""
+
 
 def start(
     catalog: Catalog,
@@ -59,34 +66,103 @@ def start(
 
 
 def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Listener | None = None) -> Fit:
-    """A run that goes on from its newest intact checkpoint; `steps` is the one thing that may change."""
+    """A run that goes on from its newest intact checkpoint; `steps` is the one thing that may change.
+
+    Raises `UsageError` where its recipe was changed in what decides the numbers, `I2IError` where no checkpoint is
+    intact or another process works on it.
+    """
     listener = listener or Listener()
     folder = RunFolder.open(path)
     occupation = Occupation(path)
     recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
-    checkpoint = newest_checkpoint(folder.checkpoints, listener.said)
-    if checkpoint is None:
-        raise I2IError(f"{path}: holds no intact checkpoint to go on from; start again with another --out")
-    fit = _assemble(catalog, recipe, listener)
-    refuse_other_files(fit.loop.model, read_header(checkpoint / WEIGHTS).get("loaded", {}), str(checkpoint))
-    state: Any = load_checkpoint(checkpoint)
-    refuse_other_files(fit.loop.trainer, state.get("loaded", {}), str(checkpoint))
-    try:
-        fit.loop.load_state_dict(state["loop"])
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise I2IError(f"{checkpoint}: does not fit the installed plugins: {' '.join(str(error).split())}") from error
-    if fit.watch is not None:
-        fit.watch.load_state_dict(state.get("watch") or {})
-    fit.saved_step = fit.loop.step
-    now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
-    for key in ("device", "precision", "threads", "torch", "data"):
-        if (before := state["environment"].get(key)) != now[key]:
-            listener.said(f"{key} was {before}, is {now[key]}: the run goes on, but not bit for bit as it would have")
+    checkpoint = _newest(folder, listener)
+    if changed := changes(read_header(checkpoint / WEIGHTS)["recipe"], recipe.as_dict()):
+        again = f"put it back, or go on elsewhere with --resume {path} --fork NEW_RUN"
+        raise UsageError(f"{folder.recipe_file}: changed since {checkpoint.name}: {', '.join(changed)}; {again}")
+    fit = _continued(catalog, recipe, checkpoint, listener)
     if steps is not None and fit.steps < fit.loop.step:
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
     folder.write_recipe(fit.recipe)
     fit.folder, fit.occupation = folder, occupation
+    return fit
+
+
+def fork(
+    catalog: Catalog,
+    path: Path,
+    out: Path,
+    overrides: Sequence[str] = (),
+    extra: Sequence[tuple[str, str, Any]] = (),
+    listener: Listener | None = None,
+) -> Fit:
+    """A new run folder that goes on from another's newest checkpoint with a changed recipe.
+
+    `overrides` and `extra` as in `load_recipe`. Raises `I2IError` where the checkpoint does not fit what changed.
+    """
+    listener = listener or Listener()
+    RunFolder.refuse_existing(out)
+    folder = RunFolder.open(path)
+    recipe = read_recipe(catalog, folder.recipe_file, extra, overrides)
+    checkpoint = _newest(folder, listener)
+    fit = _continued(catalog, recipe, checkpoint, listener, Loop.fork_state_dict)
+    if fit.steps < fit.loop.step:
+        raise UsageError(f"run.steps {fit.steps}: {path} is at step {fit.loop.step} already")
+    origin = {"forked": {"from": str(path), "step": fit.loop.step}}
+    fit.folder = RunFolder.create(out, fit.recipe, {**_environment(fit, catalog), **origin})
+    fit.occupation = Occupation(out)
+    fit.folder.take_metrics(folder, fit.loop.step)
+    fit.saved_step = -1  # nothing of it lies there yet
+    return fit
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What differs between two recipes and decides the numbers: `trainer.learning_rate 0.1 → 0.2`."""
+    old, new = _flat(before), _flat(after)
+    names = [name for name in {**old, **new} if name not in HARMLESS and old.get(name) != new.get(name)]
+    return [f"{name} {old.get(name)} → {new.get(name)}" for name in names]
+
+
+def _flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted keys → values."""
+    found: dict[str, Any] = {}
+    for key, value in recipe.items():
+        inner = value if isinstance(value, dict) else None
+        found |= {above + key: value} if inner is None else _flat(inner, f"{above}{key}.")
+    return found
+
+
+def _newest(folder: RunFolder, listener: Listener) -> Path:
+    checkpoint = newest_checkpoint(folder.checkpoints, listener.said)
+    if checkpoint is None:
+        raise I2IError(f"{folder.path}: holds no intact checkpoint to go on from; start again with another --out")
+    return checkpoint
+
+
+def _continued(
+    catalog: Catalog,
+    recipe: Recipe,
+    checkpoint: Path,
+    listener: Listener,
+    load: Callable[[Loop, dict[str, Any]], None] = Loop.load_state_dict,
+) -> Fit:
+    """A run as it was when a checkpoint was made; says what of its surroundings has changed."""
+    fit = _assemble(catalog, recipe, listener)
+    refuse_other_files(fit.loop.model, read_header(checkpoint / WEIGHTS).get("loaded", {}), str(checkpoint))
+    state: Any = load_checkpoint(checkpoint)
+    refuse_other_files(fit.loop.trainer, state.get("loaded", {}), str(checkpoint))
+    try:
+        load(fit.loop, state["loop"])
+    except (RuntimeError, KeyError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise I2IError(f"{checkpoint}: does not fit the recipe and the installed plugins: {why}") from error
+    if fit.watch is not None:
+        fit.watch.load_state_dict(state.get("watch") or {})
+    fit.saved_step, fit.masked = fit.loop.step, fit.loop.turns.guard.skipped
+    now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
+    for key in ("device", "precision", "threads", "torch", "data"):
+        if (before := state["environment"].get(key)) != now[key]:
+            listener.said(f"{key} was {before}, is {now[key]}: the run goes on, but not bit for bit as it would have")
     return fit
 
 
