@@ -32,7 +32,7 @@ FLOORS = (
     {"losses", "datasets"},
     {"features", "networks"},
     {"images", "tiling"},
-    {"foreign", "hookspecs", "disk"},
+    {"foreign", "hookspecs", "disk", "ranks"},
     {"contracts"},
     {"errors"},
 )
@@ -213,9 +213,10 @@ for line in sys.stdin.read().splitlines():
 
 def test_help_listing_and_validation_import_no_torch() -> None:
     lines = ["--help", "--version", "plugins", "plugins list --json", "plugins show cyclegan", "show cyclegan"]
-    commands = ["show", "plugins", "fit", "translate", "evaluate", "import", "data", "data check"]
+    commands = ["show", "plugins", "fit", "translate", "evaluate", "import", "data", "data check", "runs"]
     commands += [f"plugins {name}" for name in ("list", "show", "new", "check", "install", "uninstall")]
-    lines += [f"{name} --help" for name in commands]
+    commands += [f"runs {name}" for name in ("list", "compare", "export", "rm")]
+    lines += ["runs", "runs --json", *(f"{name} --help" for name in commands)]
     done = subprocess.run(
         [sys.executable, "-c", START_UP], input="\n".join(lines), capture_output=True, text=True, timeout=120
     )

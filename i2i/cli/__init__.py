@@ -18,6 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "fit": ("i2i.cli.fit:fit", "Train a model on folders of pictures."),
         "translate": ("i2i.cli.translate:translate", "Translate pictures, or sample new ones, with trained weights."),
+        "runs": ("i2i.cli.runs:runs", "List runs, compare them, take their weights out, remove them."),
         "evaluate": ("i2i.cli.evaluate:evaluate", "Measure how good pictures are: PSNR, SSIM, LPIPS, KID, FID."),
         "import": ("i2i.cli.importing:importing", "Bring in a network that somebody else published."),
         "show": ("i2i.cli.show:show", "Print a recipe with every option explained."),

@@ -63,10 +63,11 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path
     recipe = load_recipe(catalog, plugin, config, given["overrides"], extra, folders, needs_data=True)
 
     from i2i.cli.console import Console, stopping_on_signals
+    from i2i.evaluation.validating import validation
     from i2i.training.starting import start
 
     with Console(recipe.name) as console, stopping_on_signals(console):
-        run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"])
+        run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"], validation)
         if given["dry_run"]:
             _tell(run.try_one_step(), run.steps)
         else:
@@ -76,10 +77,11 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path
 
 def _resume(path: Path, steps: Any) -> None:
     from i2i.cli.console import Console, stopping_on_signals
+    from i2i.evaluation.validating import validation
     from i2i.training.starting import resume
 
     with Console(str(path)) as console, stopping_on_signals(console):
-        run = resume(discover(), path, steps, console)
+        run = resume(discover(), path, steps, console, validation)
         console.describe(run)
         console.finished(run.run(), run)
 
@@ -94,10 +96,11 @@ def _fork(path: Path | None, out: Path, extra: list[tuple[str, str, Any]], **giv
         )
 
     from i2i.cli.console import Console, stopping_on_signals
+    from i2i.evaluation.validating import validation
     from i2i.training.starting import fork
 
     with Console(str(out)) as console, stopping_on_signals(console):
-        run = fork(discover(), path, out, given["overrides"], extra, console)
+        run = fork(discover(), path, out, given["overrides"], extra, console, validation)
         console.describe(run)
         console.finished(run.run(), run)
 

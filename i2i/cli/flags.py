@@ -8,7 +8,7 @@ from typing import Any
 from i2i.cli.sampling import Sampling
 from i2i.errors import UsageError
 from i2i.inference.places import tar_of
-from i2i.inference.ranks import WHOLE, Share
+from i2i.ranks.launching import WHOLE, Share
 
 
 def refuse_flags(sampling: Sampling | None, share: Share, given: Mapping[str, Any]) -> None:

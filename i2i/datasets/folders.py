@@ -1,4 +1,4 @@
-"""Folders of pictures as a dataset sees them: opened once, split by name, cut into squares."""
+"""Pictures of one kind as a dataset sees them: found once, split by name, cut into squares."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from i2i.datasets.finding import find
 from i2i.errors import BrokenPicture, UsageError
 from i2i.images.decode import check_header
-from i2i.images.folders import find_pictures
 
 if TYPE_CHECKING:
     import numpy
+
+_AT_ONCE = 1024  # pictures handed to the threads at a time
 
 
 @dataclass(frozen=True)
@@ -26,23 +28,28 @@ class Domain:
 
     name: str
     pictures: Mapping[Path, str]
-    """Each with its path below the folder that was named."""
+    """Each with its path below the folder or in the archive that was named."""
     sizes: Mapping[Path, tuple[int, int]]
     """Width and height of each."""
     broken: tuple[BrokenPicture, ...]
     names_of_broken: tuple[str, ...] = ()
     """The same as of the readable ones."""
+    states: Mapping[str, str] = field(default_factory=dict)
+    """Archives and lists that hold them, with what differs when they have changed."""
 
     def describe(self) -> dict[str, object]:
-        """Counts and sizes, for `Dataset.describe`."""
+        """Counts and sizes, for `Dataset.describe`; a checksum of sizes and times tells changed archives and lists."""
         sizes = Counter(self.sizes.values())
         (width, height), _ = sizes.most_common(1)[0]
-        return {
+        found: dict[str, object] = {
             "pictures": len(self.pictures),
             "broken": len(self.broken),
             "most common size": f"{width}×{height}",
             "distinct sizes": len(sizes),
         }
+        if self.states:
+            found["archives and lists"] = f"{len(self.states)} (sizes and times: {_checksum(self.states)})"
+        return found
 
     def only(self, kept: Container[Path]) -> Domain:
         """The same without other readable pictures than these."""
@@ -57,24 +64,15 @@ def open_domain(name: str, folders: Sequence[str] | None, wanted: Callable[[str]
     """
     if not folders:
         raise UsageError(f"dataset.{name}: no folder of pictures given")
-    found: dict[Path, str] = {}
-    for folder in map(Path, folders):
-        for path in find_pictures(folder):
-            found[path] = path.name if path == folder else path.relative_to(folder).as_posix()
-    if not (found := {path: below for path, below in found.items() if wanted(path.stem)}):
+    there = find(folders)
+    if not (found := {path: below for path, below in there.pictures.items() if wanted(path.stem)}):
         raise UsageError(f"{', '.join(folders)}: none of its pictures has a name that dataset.match fits")
-    broken, sizes = dict[Path, BrokenPicture](), dict[Path, tuple[int, int]]()
-    with ThreadPoolExecutor(8) as threads:
-        for path, size in zip(found, threads.map(_size, found), strict=True):
-            if isinstance(size, BrokenPicture):
-                broken[path] = size
-            else:
-                sizes[path] = size
+    sizes, broken = _headers(list(found))
     if not sizes:
         reason = next(iter(broken.values())).reason
         raise UsageError(f"{', '.join(folders)}: none of {len(found)} pictures can be read ({reason})")
     pictures = {path: found[path] for path in sizes}
-    return Domain(name, pictures, sizes, tuple(broken.values()), tuple(found[path] for path in broken))
+    return Domain(name, pictures, sizes, tuple(broken.values()), tuple(found[path] for path in broken), there.states)
 
 
 def split(pictures: Mapping[Path, str], share: float) -> tuple[list[Path], list[Path]]:
@@ -128,6 +126,27 @@ def random_square(picture: Image.Image, side: int, resize: int, flip: bool, rng:
 def _place(name: str) -> float:
     """In [0, 1), evenly spread over names."""
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6]) / 2**48
+
+
+def _checksum(states: Mapping[str, str]) -> str:
+    """Of what has no path in it: data that was moved is the same."""
+    lines = [f"{place.rpartition('/')[2]} {state}" for place, state in states.items()]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _headers(paths: Sequence[Path]) -> tuple[dict[Path, tuple[int, int]], dict[Path, BrokenPicture]]:
+    """(width, height) of each picture, and those that have none to be read."""
+    sizes, broken = dict[Path, tuple[int, int]](), dict[Path, BrokenPicture]()
+    shared: dict[tuple[int, int], tuple[int, int]] = {}  # of a million pictures most are of one size
+    with ThreadPoolExecutor(8) as threads:
+        for start in range(0, len(paths), _AT_ONCE):
+            some = paths[start : start + _AT_ONCE]
+            for path, size in zip(some, threads.map(_size, some), strict=True):
+                if isinstance(size, BrokenPicture):
+                    broken[path] = size
+                else:
+                    sizes[path] = shared.setdefault(size, size)
+    return sizes, broken
 
 
 def _size(path: Path) -> tuple[int, int] | BrokenPicture:

@@ -13,7 +13,7 @@ from i2i.datasets.changes import Degradation, Making
 Folders = Annotated[
     tuple[str, ...], Field(min_length=1), BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
 ]
-"""One folder or several."""
+"""One place of pictures or several: folders, files, lists of these, archives, URLs."""
 
 Match = tuple[tuple[Annotated[str, Field(min_length=1)], str], ...]
 """What to replace in a name, and by what."""
@@ -30,7 +30,7 @@ def _as_list(value: Any) -> Any:
 class SquareOptions(Options):
     """Squares cut at random out of pictures that are brought to one size first."""
 
-    source: Folders | None = Field(None, description="folders or files of pictures")
+    source: Folders | None = Field(None, description="folders, files or archives of pictures")
     validation: float = Field(0.02, ge=0, lt=1, description="share of the pictures that is never trained on")
     resize: int = Field(286, ge=1, description="pixels of the shorter side before cropping")
     crop: int = Field(256, ge=1, description="side of the square that is cut out at random, in pixels")
@@ -47,17 +47,21 @@ class SquareOptions(Options):
 class UnpairedOptions(SquareOptions):
     """Two folders of pictures that have nothing to do with each other but their kind."""
 
-    source: Folders | None = Field(None, description="folders or files of the domain translated from")
-    target: Folders | None = Field(None, description="folders or files of the domain translated to")
+    source: Folders | None = Field(None, description="folders, files or archives of the domain translated from")
+    target: Folders | None = Field(None, description="folders, files or archives of the domain translated to")
     validation: float = Field(0.02, ge=0, lt=1, description="share of each domain that is never trained on")
 
 
 class PairedOptions(SquareOptions):
     """Pictures and what they are to become, each beside the other: in two folders or in one file."""
 
-    source: Folders | None = Field(None, description="folders or files of pictures translated from, or of both sides")
+    source: Folders | None = Field(
+        None, description="folders, files or archives of pictures translated from, or of both sides"
+    )
     target: Annotated[tuple[str, ...], BeforeValidator(_as_folders)] = Field(
-        (), description="folders or files of what they become, paired by name; empty: `source` holds both side by side"
+        (),
+        description="folders, files or archives of what they become, paired by name; empty: `source` holds both side "
+        "by side",
     )
     sides: Literal["source-target", "target-source"] | None = Field(
         None, description="without `target`: what the left and the right half of a picture are"
@@ -82,7 +86,7 @@ class SelfPairedOptions(SquareOptions):
 class PicturesOptions(Options):
     """Folders of pictures of one kind, or of several that the folders tell apart."""
 
-    source: Folders | None = Field(None, description="folders or files of pictures to learn from")
+    source: Folders | None = Field(None, description="folders, files or archives of pictures to learn from")
     validation: float = Field(0.02, ge=0, lt=1, description="share of the pictures that is never trained on")
     size: int = Field(64, ge=1, description="side of the square that is learnt from, in pixels")
     resize: int | None = Field(
@@ -119,7 +123,7 @@ class CropOptions(Options):
 class DegradedOptions(CropOptions):
     """High-resolution pictures; the low-resolution ones are made from them on the device."""
 
-    source: Folders | None = Field(None, description="folders or files of high-resolution pictures")
+    source: Folders | None = Field(None, description="folders, files or archives of high-resolution pictures")
     degradation: tuple[Degradation, ...] = Field(
         (), description="what happens to a picture, in this order; empty: it is shrunk and no more"
     )
@@ -134,8 +138,8 @@ class DegradedOptions(CropOptions):
 class PairedResolutionsOptions(CropOptions):
     """Low- and high-resolution pictures of the same things."""
 
-    source: Folders | None = Field(None, description="folders or files of low-resolution pictures")
-    target: Folders | None = Field(None, description="folders or files of high-resolution pictures")
+    source: Folders | None = Field(None, description="folders, files or archives of low-resolution pictures")
+    target: Folders | None = Field(None, description="folders, files or archives of high-resolution pictures")
     match: Match = Field(
         (),
         description="what differs in the names: [[_LR, _HR]] pairs a_LR.png with a_HR.png and passes over what has no "

@@ -13,6 +13,9 @@ from i2i.contracts import Options
 from i2i.errors import RecipeError
 from i2i.plugins import Catalog, Entry
 
+MetricName = Literal["auto", "kid", "fid", "psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb", "lpips"]
+FeaturesName = Literal["light", "random", "squeezenet1_1", "vgg19", "inception"]
+
 
 class RunOptions(Options):
     """How long, how large, on what: the part of a recipe that the loop itself reads."""
@@ -38,6 +41,22 @@ class RunOptions(Options):
     keep_every: int | None = Field(
         None, ge=1, description="checkpoints of steps that this divides are kept for good; null: none is"
     )
+    validate_every: int | None = Field(
+        None, ge=1, description="steps between two validations, from which the best checkpoint is known; null: none"
+    )
+    metric: MetricName = Field(
+        "auto", description="what validations measure; auto: psnr_y where the picture itself comes back, else kid"
+    )
+    metric_features: FeaturesName = Field(
+        "light", description="of kid and fid: light and random need no weights, light hardly any time; the others are "
+        "networks that were trained"
+    )  # fmt: skip
+    validation_pictures: int = Field(
+        64, ge=2, description="pictures, drawn once, held-out ones where there are any, that validations look at"
+    )
+    patience: int | None = Field(
+        None, ge=1, description="validations in a row without a new best before the run ends early; null: it does not"
+    )
     max_bad: int | None = Field(
         None, ge=0, description="pictures that may be unreadable before the run stops; null: any number"
     )
@@ -53,6 +72,14 @@ class RunOptions(Options):
     def _micro_batches_are_equal(self) -> RunOptions:
         if self.batch % self.accumulate:
             raise ValueError(f"batch {self.batch} does not divide into accumulate = {self.accumulate} equal parts")
+        return self
+
+    @model_validator(mode="after")
+    def _patience_has_validations_to_count(self) -> RunOptions:
+        if self.patience is not None and self.validate_every is None:
+            raise ValueError(
+                f"patience {self.patience} counts validations, of which there are none: set validate_every"
+            )
         return self
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,23 @@ WEIGHTS, TRAINING, STATE = "weights.safetensors", "training.safetensors", "state
 
 
 def save_checkpoint(
-    folder: Path, step: int, weights: Weights, state: dict[str, Any], keep: int, keep_every: int | None = None
+    folder: Path,
+    step: int,
+    weights: Weights,
+    state: dict[str, Any],
+    keep: int,
+    keep_every: int | None = None,
+    protected: Collection[int] = (),
 ) -> Path:
     """Write `folder/step-…`, complete or not at all; then remove all but the newest `keep`.
 
-    Those of steps that `keep_every` divides stay as well.
+    Those of steps that `keep_every` divides, or that are `protected`, stay as well.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     tree, tensors = pack(state)
-    final = folder / f"step-{step:07d}"
+    final = checkpoint_at(folder, step)
     draft = folder / f".{final.name}.{os.getpid()}"
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -52,16 +58,17 @@ def save_checkpoint(
         raise I2IError(f"{final}: checkpoint not written ({error}); the ones before it are intact") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    _prune(folder, step, keep, keep_every)
+    prune(folder, step, keep, keep_every, protected)
     return final
 
 
-def _prune(folder: Path, step: int, keep: int, keep_every: int | None) -> None:
+def prune(folder: Path, step: int, keep: int, keep_every: int | None, protected: Collection[int] = ()) -> None:
     """Keep the newest up to `step`; what is newer was damaged when the run went on from an older one."""
     found = _newest_first(folder)
     mine = [path for path in found if checkpoint_step(path) <= step]
     drafts = folder.glob(".step-*")
     old = [path for path in mine[keep:] if keep_every is None or checkpoint_step(path) % keep_every]
+    old = [path for path in old if checkpoint_step(path) not in protected]
     for path in [*old, *(path for path in found if path not in mine), *drafts]:
         shutil.rmtree(path, ignore_errors=True)
 
@@ -79,6 +86,11 @@ def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda text: No
 def checkpoint_step(path: Path) -> int:
     """The step that a checkpoint folder's name tells."""
     return int(path.name.removeprefix("step-"))
+
+
+def checkpoint_at(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"step-{step:07d}"
 
 
 def damage(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from i2i.contracts import API_VERSION, Dataset, Geometry, Options, Weights
@@ -24,13 +25,16 @@ from i2i.plugins import Catalog
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.building import loaded_by
-from i2i.training.checkpoints import load_checkpoint, newest_checkpoint, save_checkpoint
+from i2i.training.checkpoints import load_checkpoint, newest_checkpoint, prune, save_checkpoint
 from i2i.training.diversity import SAMPLES, DiversityWatch
 from i2i.training.loop import Loop
 from i2i.training.run_folder import RunFolder
 from i2i.training.runtime import Runtime, memory_explained
+from i2i.training.validation import MakesValidation, Validating
 
 PREVIEW_ROWS = 4
+FEW = 16
+"""Pictures below which validations tell little."""
 EVERYTHING_DUE = 720_720 - 1
 """A step that ends every interval of up to 16 steps, so that what is done now and then is done in it."""
 NOT_FINITE = "gradients were not finite"
@@ -89,6 +93,7 @@ class Fit:
     listener: Listener
     preview: dict[str, Tensor] = field(default_factory=dict)
     watch: DiversityWatch | None = None
+    validating: Validating | None = None
     folder: RunFolder | None = None
     occupation: Occupation | None = None
     """Of the run folder, while this process works on it."""
@@ -116,6 +121,10 @@ class Fit:
         if self.loop.step >= steps:
             self.listener.said(f"already at step {self.loop.step} of {steps}; --steps N goes further")
             return self.folder
+        if self._reason_to_end is not None:
+            self.listener.said(f"ended at step {self.loop.step} of {steps} already: {self._reason_to_end}; raise "
+                               f"run.patience in {self.folder.recipe_file} to go further")  # fmt: skip
+            return self.folder
         self._tell_of_idle_steps()
         self.listener.started(self.loop.step, steps)
         try:
@@ -127,16 +136,17 @@ class Fit:
         finally:
             if self.broken:
                 self.listener.said(f"pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
+        self._tell_of_the_best()
         return self.folder
 
     def _train(self) -> None:
         if self.saved_step < self.loop.step:
             self._save()  # a disk that is full or read-only is found now, and a run killed early can go on
         self.logged, self.saved_at = (time.perf_counter(), self.loop.step), time.perf_counter()
-        while self.loop.step < self.steps:
+        while self._goes_on:
             returns = self.loop.returns
             with closing(self.batches.from_step(self.loop.batch_number)) as batches:
-                while self.loop.step < self.steps and self.loop.returns == returns:
+                while self._goes_on and self.loop.returns == returns:
                     self._train_one_step(batches)
 
     def _train_one_step(self, batches: Iterator[list[MicroBatch]]) -> None:
@@ -147,14 +157,26 @@ class Fit:
         measured = self._measured() if self._due(run.sample_every) else {}
         is_due = self._due(run.checkpoint_every) or self._minutes_are_over()
         self.is_to_be_saved |= self.listener.should_save() or is_due
-        if (measured or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound():
+        validates = self.validating is not None and self._due(run.validate_every or 1)
+        if (measured or validates or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound(validates):
             return self._go_back(scalars)
+        if validates and self.loop.turns.guard.in_a_row == 0:
+            measured |= self._validated()
         if measured or self._due(run.log_every):
             self._log({**scalars, **measured})
         if self.is_to_be_saved and (self.loop.turns.guard.in_a_row == 0 or self.loop.step == self.steps):
             self._save()  # not amid steps that may be those of weights which exploded
-        if self._due(run.sample_every):
+        if self._due(run.sample_every) or not self._goes_on:
             self._sample()
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.loop.step < self.steps and self._reason_to_end is None
+
+    @property
+    def _reason_to_end(self) -> str | None:
+        """What validations say against further steps."""
+        return None if self.validating is None else self.validating.reason_to_end
 
     def _due(self, every: int) -> bool:
         return self.loop.step % every == 0 or self.loop.step == self.steps
@@ -224,14 +246,14 @@ class Fit:
         if most is not None and len(self.broken) > most:
             raise I2IError(f"{len(self.broken)} pictures cannot be read, more than run.max_bad={most}; {self._kept}")
 
-    def _is_sound(self) -> bool:
+    def _is_sound(self, validates: bool = False) -> bool:
         """Whether steps still teach something; says how many do not."""
         guard = self.loop.turns.guard
         if guard.skipped > self.masked:
             self.masked = guard.skipped
             self.listener.said(f"step {self.loop.step}: {self.masked} steps changed nothing, as {NOT_FINITE}")
         most = self.recipe.run.max_masked if self.loop.step < self.steps else 2
-        return guard.in_a_row < most and (not self.is_to_be_saved or self.loop.is_finite())
+        return guard.in_a_row < most and (not (self.is_to_be_saved or validates) or self.loop.is_finite())
 
     def _go_back(self, scalars: Mapping[str, Tensor]) -> None:
         """To the last checkpoint, once. Raises `I2IError` the second time."""
@@ -247,6 +269,9 @@ class Fit:
         self.loop.go_back(state["loop"])
         if self.watch is not None:
             self.watch.load_state_dict(state["watch"])
+        if self.validating is not None:
+            self.validating.load_state_dict(state.get("validating") or {})
+            self.folder.write_best(self.validating.record)
         self.saved_step, self.masked, self.is_to_be_saved = self.loop.step, self.loop.turns.guard.skipped, False
         self.folder.forget_after(self.loop.step)
         self.logged = (time.perf_counter(), self.loop.step)
@@ -295,6 +320,43 @@ class Fit:
         pictures = self.loop.model.geometry.channelled(data.tensors[keys[0]])
         self.watch = DiversityWatch(pictures, self.recipe.run.collapse_below)
 
+    def open_validation(self, make: MakesValidation | None) -> None:
+        """Draw the pictures that validations look at: held-out ones; where there are none, training samples."""
+        run = self.recipe.run
+        if run.validate_every is None or make is None:
+            return
+        held_out = self.dataset.validation
+        chosen = held_out if held_out is not None and len(held_out) > 1 else self.dataset
+        with memory_explained(ADVICE):
+            drawn = self.batches.fixed(chosen, min(run.validation_pictures, len(chosen)))
+        self._note_all(drawn)
+        pictures = {key: values.cpu() for key, values in drawn.tensors.items()}
+        validation = make(self.recipe, self.loop, pictures)
+        self.validating = Validating(validation, run.patience)
+        which = "held-out" if chosen is held_out else "training"
+        why = "" if chosen is held_out else ", as none are held out"
+        few = "; few: dataset.validation=0.1 holds out more" if drawn.samples < FEW else ""
+        text = f"validation every {run.validate_every} steps: {validation.in_words or validation.metric}"
+        self.listener.said(f"{text}, on {drawn.samples} {which} pictures{why}{few}")
+
+    def _validated(self) -> dict[str, Tensor]:
+        """The figure of this step; asks for a checkpoint where it is the best, or the last."""
+        assert self.validating is not None
+        step, metric = self.loop.step, self.validating.metric
+        with memory_explained(ADVICE):
+            value = self.validating.measure(self.loop)
+        if not math.isfinite(value):
+            self.listener.said(f"step {step}: {metric} is {value}, which is never the best")
+        self.is_to_be_saved |= self.validating.is_better(value, step)
+        if self._reason_to_end is not None:
+            self.is_to_be_saved = True
+            self.listener.said(f"step {step} is the last: {self._reason_to_end}")
+        return {metric: torch.tensor(value, dtype=torch.float64)}
+
+    def _tell_of_the_best(self) -> None:
+        if self.validating is not None and self.validating.best is not None:
+            self.listener.said(f"best {self.validating.metric}: {self.validating.in_words}")
+
     def _measured(self) -> dict[str, Tensor]:
         """The diversity of samples where it is watched; says when it is too low."""
         if self.watch is None:
@@ -334,11 +396,17 @@ class Fit:
         state = {
             "loop": self.loop.state_dict(),
             "watch": self.watch and self.watch.state_dict(),
+            "validating": self.validating and self.validating.state_dict(),
             "loaded": loaded_by(self.loop.trainer),
             "environment": {**self.runtime.describe(), "data": data},
         }
-        run = self.recipe.run
-        save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, run.keep, run.keep_every)
+        run, named = self.recipe.run, self.folder.best()
+        best = self.validating.record if self.validating is not None else named
+        steps = {found["step"] for found in (named, best) if found is not None}
+        save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, run.keep, run.keep_every, steps)
+        if best != named:  # what best.json names is there at any moment: only now may the one before go
+            self.folder.write_best(best)
+            prune(self.folder.checkpoints, self.loop.step, run.keep, run.keep_every, {best["step"]} if best else ())
         self.saved_step, self.saved_at, self.is_to_be_saved = self.loop.step, time.perf_counter(), False
 
 

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from i2i.contracts import Geometry, Options, Request, Trainer
 from i2i.contracts.request import unseen
 from i2i.errors import I2IError
+from i2i.ranks.group import gathered
 from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
 from i2i.training.chance import seed_torch
@@ -77,6 +78,7 @@ class Loop:
                 share = value.detach() / len(batch)
                 scalars[name] = scalars[name] + share if name in scalars else share
         self.turns.finish()
+        self.runtime.mean([buffer for buffer in self.model.buffers() if buffer.is_floating_point()])
         self.ema.update(self.step)
         self.step += 1
         return scalars
@@ -126,13 +128,15 @@ class Loop:
             return {key: value.cpu().clone() for key, value in state.items() if key.split(".")[0] in submodules}
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the next step depends on."""
+        """Everything that the next step depends on; every rank has to ask, and the first gets it all."""
+        trainer = self.trainer.state_dict()
+        trainers = gathered(trainer) if self.runtime.ranks > 1 else [trainer]
         return {
             "step": self.step,
             "model": dict(self.model.state_dict()),
             "ema": self.ema.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "trainer": self.trainer.state_dict(),
+            "trainers": trainers,
             "guard": self.turns.guard.state_dict(),
             "rate": self.turns.rate,
             "returns": self.returns,
@@ -146,7 +150,8 @@ class Loop:
         self.ema.load_state_dict(state["ema"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self.trainer.load_state_dict(state["trainer"])
+        trainers = state["trainers"]  # what a rank keeps for itself, such as its pictures of the past
+        self.trainer.load_state_dict(trainers[self.runtime.rank if len(trainers) == self.runtime.ranks else 0])
         self.turns.guard.load_state_dict(state["guard"])
         self.turns.rate = state["rate"]
         self.returns, self.passed_over = state["returns"], state["passed_over"]

@@ -11,11 +11,13 @@ from typing import Any
 
 import yaml
 
+from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError, UsageError
 from i2i.recipe import Recipe
-from i2i.training.checkpoints import WEIGHTS, checkpoint_step, newest_checkpoint
+from i2i.training.checkpoints import STATE, WEIGHTS, checkpoint_at, checkpoint_step, damage, newest_checkpoint
 
 RECIPE, ENVIRONMENT, METRICS, CHECKPOINTS = "recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints"
+BEST = "best.json"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,34 @@ class RunFolder:
             raise I2IError(f"{self.path}: holds no intact checkpoint yet")
         return checkpoint / WEIGHTS
 
+    def best(self) -> dict[str, Any] | None:
+        """What the best validation found: `step`, `metric`, `value`, `lower_is_better`; None where there was none."""
+        try:
+            found = json.loads((self.path / BEST).read_text(encoding="utf-8"))
+            return {**found, "step": int(found["step"]), "value": float(found["value"])}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise I2IError(f"{self.path / BEST}: cannot be read ({error})") from error
+
+    def write_best(self, found: Mapping[str, Any] | None) -> None:
+        """Tell what the best validation found, complete or not at all; None: there is none."""
+        if found is None:
+            (self.path / BEST).unlink(missing_ok=True)
+            return
+        with complete_or_not_at_all(self.path / BEST) as stream:
+            stream.write((json.dumps(found, indent=2) + "\n").encode())
+
+    def best_weights(self) -> Path:
+        """The weights file of the best checkpoint. Raises `I2IError` where none is known, or it is not intact."""
+        if (found := self.best()) is None:
+            raise I2IError(f"{self.path}: no validation has found a best checkpoint; fit with run.validate_every")
+        checkpoint = checkpoint_at(self.checkpoints, found["step"])
+        problem = damage(checkpoint) if checkpoint.is_dir() else "is missing"
+        if problem is not None:
+            raise I2IError(f"{checkpoint}: the best checkpoint, {problem}; without the best, the newest is taken")
+        return checkpoint / WEIGHTS
+
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """One line of metrics."""
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
@@ -108,18 +138,26 @@ def as_yaml(recipe: Recipe) -> str:
 
 
 def newest_finished_run(runs: Path, recipe_name: str) -> Path | None:
-    """The newest run of this recipe under `runs` that reached its last step."""
+    """The newest run of this recipe under `runs` that reached its last step, or ended early by its validations."""
     folders = [path.parent for path in runs.glob(f"*/{RECIPE}")]
     for folder in sorted(folders, key=_last_written, reverse=True):
         try:
             recipe = yaml.safe_load((folder / RECIPE).read_text(encoding="utf-8"))
-            name, steps = recipe["name"], int(recipe["run"]["steps"])
+            name, run, steps = recipe["name"], recipe["run"], int(recipe["run"]["steps"])
         except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
             continue  # somebody else's folder
         newest = newest_checkpoint(folder / CHECKPOINTS) if name == recipe_name else None
-        if newest is not None and checkpoint_step(newest) >= steps:
+        if newest is not None and (checkpoint_step(newest) >= steps or _ended_early(newest, run)):
             return folder
     return None
+
+
+def _ended_early(checkpoint: Path, run: Mapping[str, Any]) -> bool:
+    """Whether validations found no more to gain at this intact checkpoint."""
+    if (patience := run.get("patience")) is None:
+        return False
+    state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))["state"]
+    return bool((state.get("validating") or {}).get("stale", 0) >= patience)
 
 
 def weights_at(path: Path) -> Path:

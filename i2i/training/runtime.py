@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.distributed
+from torch import Tensor
 
 from i2i.errors import I2IError, UsageError
+from i2i.ranks.shares import share_from_environment
 
 OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 """How torch says it without a type of its own: CPU allocators, MPS, cuDNN and cuBLAS."""
@@ -31,9 +34,12 @@ class Runtime:
     def choose(cls, device: str = "auto", precision: str = "auto") -> Runtime:
         """The best device there is, or the one named. Raises `UsageError` where it is not there."""
         chosen = torch.device(_device(device))
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if distributed and chosen.type == "cuda":
+            chosen = torch.device("cuda", share_from_environment(os.environ).cuda_index(torch.cuda.device_count()))
+            torch.cuda.set_device(chosen)
         if precision == "auto":
             precision = "bf16" if has_bf16(chosen) else "fp32"
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         rank, ranks = (torch.distributed.get_rank(), torch.distributed.get_world_size()) if distributed else (0, 1)
         return cls(chosen, precision, rank, ranks)
 
@@ -55,6 +61,21 @@ class Runtime:
             "python": platform.python_version(),
             "platform": platform.platform(),
         }
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes what all ranks have."""
+        return self.rank == 0
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
+        """Replace float tensors by their mean over the ranks, in one transfer."""
+        if self.ranks == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.detach().reshape(-1).to(torch.float32) for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        flat /= self.ranks
+        for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.detach().copy_(mean.view_as(tensor))
 
     def memory(self) -> int:
         """The most memory that was in use, in bytes: the device's, or the process's on the CPU."""

@@ -32,11 +32,12 @@ from i2i.training.fit import ADVICE, Fit, Listener, plain
 from i2i.training.loop import Loop
 from i2i.training.run_folder import RunFolder, weights_at
 from i2i.training.runtime import Runtime, memory_explained
+from i2i.training.validation import MakesValidation, refuse_without
 
 HARMLESS = frozenset(
     f"run.{name}"
     for name in ("steps", "device", "workers", "log_every", "sample_every", "checkpoint_every", "checkpoint_minutes")
-) | {"name", "run.keep", "run.keep_every", "run.max_bad", "run.note"}
+) | {"name", "run.keep", "run.keep_every", "run.max_bad", "run.note", "run.validate_every", "run.patience"}
 """What may change while a run goes on, as no number depends on it."""
 
 
@@ -47,13 +48,17 @@ def start(
     init: Path | None = None,
     listener: Listener | None = None,
     dry_run: bool = False,
+    validation: MakesValidation | None = None,
 ) -> Fit:
-    """A new run, ready for `run()`; with `dry_run` no folder is made and only `try_one_step()` works."""
+    """A new run, ready for `run()`; with `dry_run` no folder is made and only `try_one_step()` works.
+
+    `validation` says how to validate where `run.validate_every` is set; `i2i fit` takes the metrics of `i2i evaluate`.
+    """
     listener = listener or Listener()
     path = out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
     if not dry_run:
         RunFolder.refuse_existing(path)  # before the data is looked through
-    fit = _assemble(catalog, recipe, listener)
+    fit = _assemble(catalog, recipe, listener, validation)
     if init is not None:
         source = weights_at(init)
         weights = migrated(Weights.load(source), recipe.model.entry, str(source))
@@ -65,7 +70,13 @@ def start(
     return fit
 
 
-def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Listener | None = None) -> Fit:
+def resume(
+    catalog: Catalog,
+    path: Path,
+    steps: int | None = None,
+    listener: Listener | None = None,
+    validation: MakesValidation | None = None,
+) -> Fit:
     """A run that goes on from its newest intact checkpoint; `steps` is the one thing that may change.
 
     Raises `UsageError` where its recipe was changed in what decides the numbers, `I2IError` where no checkpoint is
@@ -79,11 +90,13 @@ def resume(catalog: Catalog, path: Path, steps: int | None = None, listener: Lis
     if changed := changes(read_header(checkpoint / WEIGHTS)["recipe"], recipe.as_dict()):
         again = f"put it back, or go on elsewhere with --resume {path} --fork NEW_RUN"
         raise UsageError(f"{folder.recipe_file}: changed since {checkpoint.name}: {', '.join(changed)}; {again}")
-    fit = _continued(catalog, recipe, checkpoint, listener)
+    fit = _continued(catalog, recipe, checkpoint, listener, validation)
     if steps is not None and fit.steps < fit.loop.step:
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
     folder.forget_after(fit.loop.step)
     folder.write_recipe(fit.recipe)
+    if fit.validating is not None:
+        folder.write_best(fit.validating.record)
     fit.folder, fit.occupation = folder, occupation
     return fit
 
@@ -95,17 +108,21 @@ def fork(
     overrides: Sequence[str] = (),
     extra: Sequence[tuple[str, str, Any]] = (),
     listener: Listener | None = None,
+    validation: MakesValidation | None = None,
 ) -> Fit:
     """A new run folder that goes on from another's newest checkpoint with a changed recipe.
 
-    `overrides` and `extra` as in `load_recipe`. Raises `I2IError` where the checkpoint does not fit what changed.
+    Its best checkpoint is sought afresh. `overrides` and `extra` as in `load_recipe`.
+    Raises `I2IError` where the checkpoint does not fit what changed.
     """
     listener = listener or Listener()
     RunFolder.refuse_existing(out)
     folder = RunFolder.open(path)
     recipe = read_recipe(catalog, folder.recipe_file, extra, overrides)
     checkpoint = _newest(folder, listener)
-    fit = _continued(catalog, recipe, checkpoint, listener, Loop.fork_state_dict)
+    fit = _continued(catalog, recipe, checkpoint, listener, validation, Loop.fork_state_dict)
+    if fit.validating is not None:
+        fit.validating.restart()
     if fit.steps < fit.loop.step:
         raise UsageError(f"run.steps {fit.steps}: {path} is at step {fit.loop.step} already")
     origin = {"forked": {"from": str(path), "step": fit.loop.step}}
@@ -144,10 +161,11 @@ def _continued(
     recipe: Recipe,
     checkpoint: Path,
     listener: Listener,
+    validation: MakesValidation | None,
     load: Callable[[Loop, dict[str, Any]], None] = Loop.load_state_dict,
 ) -> Fit:
     """A run as it was when a checkpoint was made; says what of its surroundings has changed."""
-    fit = _assemble(catalog, recipe, listener)
+    fit = _assemble(catalog, recipe, listener, validation)
     refuse_other_files(fit.loop.model, read_header(checkpoint / WEIGHTS).get("loaded", {}), str(checkpoint))
     state: Any = load_checkpoint(checkpoint)
     refuse_other_files(fit.loop.trainer, state.get("loaded", {}), str(checkpoint))
@@ -158,6 +176,8 @@ def _continued(
         raise I2IError(f"{checkpoint}: does not fit the recipe and the installed plugins: {why}") from error
     if fit.watch is not None:
         fit.watch.load_state_dict(state.get("watch") or {})
+    if fit.validating is not None:
+        fit.validating.load_state_dict(state.get("validating") or {})
     fit.saved_step, fit.masked = fit.loop.step, fit.loop.turns.guard.skipped
     now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
     for key in ("device", "precision", "threads", "torch", "data"):
@@ -166,7 +186,8 @@ def _continued(
     return fit
 
 
-def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
+def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: MakesValidation | None = None) -> Fit:
+    refuse_without(validation, recipe)
     runtime = Runtime.choose(recipe.run.device, recipe.run.precision)
     recipe = with_scale(recipe)
     dataset = build_dataset(recipe)
@@ -185,6 +206,7 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener) -> Fit:
         fit.note_broken(picture)
     fit.open_preview()
     fit.open_watch()
+    fit.open_validation(validation)
     if run.accumulate > 1:
         listener.said(f"{run.accumulate} micro-batches of {run.batch // run.accumulate} make a batch of {run.batch}")
     return fit

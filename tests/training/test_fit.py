@@ -101,7 +101,7 @@ def test_the_alien_trains_and_translates(catalog, alien_recipe, folders, tmp_pat
     fresh = start(catalog, alien_recipe(), dry_run=True).loop.model.state_dict()
     assert torch.equal(state["model"]["lens.weight"], fresh["lens.weight"])  # nobody's network
     assert not torch.equal(state["model"]["trunk.0.weight"], fresh["trunk.0.weight"])
-    assert state["trainer"]["seen"] == 8 * 4
+    assert state["trainers"][0]["seen"] == 8 * 4
     weights = Weights.load(run.newest_weights())
     assert {key.split(".")[0] for key in weights.tensors} == {"trunk", "painter", "lens"}
     translated = load(run.path, catalog=catalog).translate(folders / "photos" / "0.png")

@@ -260,7 +260,10 @@ def test_plain_chance_is_a_function_of_the_step():
     assert torch.equal(drawn[1], drawn[2])
 
 
-def _rank(rank, store, x, results):
+STEPS = 20
+
+
+def _rank(rank, store, x, parts, results):
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     sums = []
 
@@ -269,27 +272,31 @@ def _rank(rank, store, x, results):
         sums.append(turns.reduce(part.sum()))
 
     runtime = Runtime.choose("cpu", "fp32")
-    loop = loop_of(play, runtime, batch=8)
-    for _ in range(5):
-        loop.advance([MicroBatch(4 * rank, {"x": x[4 * rank : 4 * rank + 4]})])
-    results[rank] = (everything(loop.model), sums[0])
+    loop = loop_of(play, runtime, batch=8, accumulate=parts)
+    size = 8 // parts // 2
+    for _ in range(STEPS):
+        first = [part * 2 * size + rank * size for part in range(parts)]
+        loop.advance([MicroBatch(start, {"x": x[start : start + size]}) for start in first])
+    results[rank] = (everything(loop.model), sum(sums[:parts]))
     torch.distributed.destroy_process_group()
 
 
-def test_two_ranks_learn_what_one_learns(tmp_path, monkeypatch):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_two_ranks_learn_what_one_learns(tmp_path, monkeypatch, parts):
     # their processes import this module by its name: not as part of `tests`, which other distributions install too
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     monkeypatch.setitem(sys.modules, "test_turns", sys.modules[__name__])
     monkeypatch.setattr(_rank, "__module__", "test_turns")
     x = torch.randn(8, 3)
     alone = loop_of(minimise_one, batch=8)
-    for _ in range(5):
+    for _ in range(STEPS):
         alone.advance(batches(x))
     with torch.multiprocessing.Manager() as manager:
         results = manager.dict()
-        torch.multiprocessing.spawn(_rank, (tmp_path / "store", x, results), nprocs=2)
+        torch.multiprocessing.spawn(_rank, (tmp_path / "store", x, parts, results), nprocs=2)
+        assert torch.equal(results[0][0], results[1][0])
         for parameters, total in (results[0], results[1]):
-            assert torch.allclose(parameters, everything(alone.model), atol=1e-6)
+            assert torch.allclose(parameters, everything(alone.model), rtol=0, atol=1e-6)
             assert torch.allclose(total, x.sum(), atol=1e-5)
 
 

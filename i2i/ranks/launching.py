@@ -23,7 +23,7 @@ from threading import Lock, Thread
 from types import FrameType
 from typing import IO
 
-from i2i.inference.shares import WHOLE, Share, share_from_environment
+from i2i.ranks.shares import WHOLE, Share, share_from_environment
 
 __all__ = ["WHOLE", "Share", "end_with_parent", "run_ranks", "share_from_environment", "this_command"]
 
@@ -35,11 +35,13 @@ LAST_WORDS_SECONDS = 2.0
 """For the output of a rank that has ended, where a process that it started keeps the pipe open."""
 GRACE_SECONDS = 10.0
 """For ranks to end when nobody listens any more."""
+TOGETHER_SECONDS = 30.0
+"""For ranks that work together to find out that one has ended, and to end by themselves."""
 LONGEST_LINE = 65_536
 MEMORY = ", perhaps for want of memory"
 PARENT = "I2I_PARENT"
 """Says by what a rank learns that the process which started it is gone."""
-REST = "the next run does what is left of its share"
+REST = "; the next run does what is left of its share"
 
 
 def this_command(arguments: Sequence[str]) -> list[str]:
@@ -48,10 +50,13 @@ def this_command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, *([] if here else ["-P"]), "-m", "i2i", *arguments]
 
 
-def run_ranks(ranks: int, command: Sequence[str], environment: Mapping[str, str], tell: Tell) -> int:
+def run_ranks(
+    ranks: int, command: Sequence[str], environment: Mapping[str, str], tell: Tell, together: bool = False
+) -> int:
     """Run `command` as so many ranks on this machine, wait for all, and give the worst of their exit codes.
 
-    A signal's (130, 143) is worse than 1, that than 2, 3 and 0. A rank that is killed counts as 1; the others go on.
+    A signal's (130, 143) is worse than 1, that than 2, 3 and 0. A rank that is killed counts as 1; the others go on,
+    unless they work `together`: then they are given some time to end by themselves.
     Each rank's lines are handed to `tell`, one at a time, its name in front. SIGINT, SIGTERM and SIGHUP are passed on
     to the ranks, which end by themselves; call it from the main thread. Cores are shared out, unless OMP_NUM_THREADS
     says how many each has. Raises what `tell` raises, when all have ended.
@@ -60,14 +65,19 @@ def run_ranks(ranks: int, command: Sequence[str], environment: Mapping[str, str]
     shared = {"OMP_NUM_THREADS": str(max(1, _cores() // ranks))}
     with _passing_on_signals(running, signals):
         try:
-            for rank in range(ranks):
+            for place in range(ranks):
                 if not signals:
-                    told = {"I2I_RANK": str(rank), "I2I_RANKS": str(ranks), "I2I_LOCAL_RANK": str(rank)}
+                    told = {"I2I_RANK": str(place), "I2I_RANKS": str(ranks), "I2I_LOCAL_RANK": str(place)}
                     surroundings = {**shared, **environment, **told, PARENT: "stdin"}
-                    running.append(_Rank(Share(rank, ranks, rank, ranks), command, surroundings, voice))
+                    share = Share(place, ranks, place, ranks)
+                    running.append(_Rank(share, command, surroundings, voice, together))
                     for number in signals:  # that came while it was being started
                         running[-1].process.send_signal(number)
-            codes = [rank.exit_code(signals) for rank in _as_they_end(running, voice)]
+            codes = []
+            for rank in _as_they_end(running, voice):
+                codes.append(rank.exit_code(signals))
+                if together and codes[-1] != 0:
+                    _end(running, TOGETHER_SECONDS)
         finally:
             _end(running)
     voice.raise_problem()
@@ -108,8 +118,12 @@ class _Voice:
 class _Rank:
     """A process and two threads that pass on what it says."""
 
-    def __init__(self, share: Share, command: Sequence[str], environment: Mapping[str, str], voice: _Voice) -> None:
+    def __init__(
+        self, share: Share, command: Sequence[str], environment: Mapping[str, str], voice: _Voice, together: bool
+    ) -> None:
         self.share, self.voice = share, voice
+        self.name = "" if together and share.rank == 0 else f"{share}: "
+        self.rest = "" if together else REST
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,  # ends when this process does: `end_with_parent`
@@ -129,7 +143,7 @@ class _Rank:
         with pipe:
             while line := pipe.readline(LONGEST_LINE):
                 text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
-                self.voice.say(f"{self.share}: {text}", is_error)
+                self.voice.say(f"{self.name}{text}", is_error)
 
     def exit_code(self, signals: Sequence[int]) -> int:
         """As a shell would tell it. A signal that nobody passed on is said, and a failure like any other."""
@@ -143,7 +157,7 @@ class _Rank:
             return 128 - code
         names = {each.value: each.name for each in signal.Signals}
         what = names.get(-code, f"signal {-code}")
-        self.voice.say(f"{self.share}: ended by {what}{MEMORY if what == 'SIGKILL' else ''}; {REST}", True)
+        self.voice.say(f"{self.share}: ended by {what}{MEMORY if what == 'SIGKILL' else ''}{self.rest}", True)
         return 1
 
 
@@ -179,8 +193,11 @@ def _as_they_end(running: Sequence[_Rank], voice: _Voice) -> Iterator[_Rank]:
         time.sleep(POLL_SECONDS)
 
 
-def _end(running: Sequence[_Rank]) -> None:
-    """End ranks that have not."""
+def _end(running: Sequence[_Rank], by_themselves: float = 0.0) -> None:
+    """End ranks that have not, once they had so many seconds to end by themselves."""
+    end = time.monotonic() + by_themselves
+    while time.monotonic() < end and any(rank.process.poll() is None for rank in running):
+        time.sleep(POLL_SECONDS)
     for rank in running:
         if rank.process.poll() is None:
             rank.process.terminate()

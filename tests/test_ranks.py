@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from i2i.errors import UsageError
-from i2i.inference.ranks import WHOLE, Share, end_with_parent, run_ranks, share_from_environment, this_command
+from i2i.ranks.launching import WHOLE, Share, end_with_parent, run_ranks, share_from_environment, this_command
 
 SECONDS = 60
 on_posix = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
@@ -103,7 +103,7 @@ def test_a_share_that_makes_no_sense_is_refused(rank: str, ranks: str) -> None:
 
 def test_each_rank_knows_its_share_and_says_its_name() -> None:
     code = """
-        from i2i.inference.shares import share_from_environment
+        from i2i.ranks.shares import share_from_environment
         share = share_from_environment(os.environ)
         print(f"that is {share}, {share.local_rank} here")
         print("möwe \N{WOMAN}", file=sys.stderr)
@@ -123,7 +123,7 @@ def test_each_rank_knows_its_share_and_says_its_name() -> None:
 
 
 def test_cores_are_shared_out_unless_the_user_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("i2i.inference.ranks._cores", lambda: 7)
+    monkeypatch.setattr("i2i.ranks.launching._cores", lambda: 7)
     code = "print(os.environ['OMP_NUM_THREADS'])"
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert ran(code)[1] == [("rank 1 of 2: 3", False), ("rank 2 of 2: 3", False)]
@@ -251,7 +251,7 @@ def test_when_nobody_listens_ranks_end() -> None:
 
 @on_posix
 def test_a_process_that_a_rank_leaves_behind_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("i2i.inference.ranks.LAST_WORDS_SECONDS", 0.5)
+    monkeypatch.setattr("i2i.ranks.launching.LAST_WORDS_SECONDS", 0.5)
     code = """
         import subprocess
         print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]).pid, flush=True)
@@ -282,7 +282,7 @@ def test_ranks_run_this_very_command(tmp_path: Path, monkeypatch: pytest.MonkeyP
 ORPHAN = """
     import signal, time
     from pathlib import Path
-    from i2i.inference.ranks import end_with_parent
+    from i2i.ranks.launching import end_with_parent
 
     def ended(number, frame):
         Path(os.environ["FOLDER"], f"ended-{rank}").touch()
@@ -298,7 +298,7 @@ ORPHAN = """
 @on_posix
 def test_ranks_end_when_what_started_them_is_killed(tmp_path: Path) -> None:
     start = (
-        f"import os; from i2i.inference.ranks import run_ranks; run_ranks(2, {command(ORPHAN)!r}, os.environ, print)"
+        f"import os; from i2i.ranks.launching import run_ranks; run_ranks(2, {command(ORPHAN)!r}, os.environ, print)"
     )
     parent = subprocess.Popen([sys.executable, "-c", start], env={**os.environ, "FOLDER": str(tmp_path)})
 
@@ -327,7 +327,7 @@ BATCH = """
     from pathlib import Path
     from i2i.disk.drafts import complete_or_not_at_all
     from i2i.inference.manifest import Manifest
-    from i2i.inference.shares import share_from_environment
+    from i2i.ranks.shares import share_from_environment
 
     @dataclass(frozen=True)
     class Job:

@@ -1,0 +1,79 @@
+"""`i2i runs list`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    from i2i.training.runs import Run
+
+PATH = click.Path(path_type=Path)
+RUNS = Path("runs")
+TITLES = ("RUN", "RECIPE", "STEP", "STATE", "WRITTEN", "BEST", "SIZE")
+
+
+@click.command("list", short_help="List runs: how far, in which state, how good, how large.")
+@click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def listing(folders: tuple[Path, ...], as_json: bool) -> None:
+    """List the runs that each FOLDER holds, or is; without one those in runs/. The newest comes first.
+
+    A run is running, finished, stopped or damaged; what is damaged is told below. Only names, sizes and headers are
+    looked at: `i2i fit --resume` and the other commands compare hashes too.
+
+    \b
+    i2i runs
+    i2i runs my-runs/ monet --json
+    """
+    from i2i.training.runs import runs_in
+
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise UsageError(f"{', '.join(missing)}: no such folder, and no command of `i2i runs` (see --help)")
+    found = runs_in(folders or ([RUNS] if RUNS.is_dir() else []))
+    if as_json:
+        click.echo(json.dumps({"runs": [_plain(run) for run in found]}, indent=2))
+    elif not found:
+        click.echo(f"no runs in {', '.join(map(str, folders or [RUNS]))}; `i2i fit` makes them")
+    else:
+        _show(found)
+
+
+def _show(found: list[Run]) -> None:
+    rows = [TITLES, *map(_row, found)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for run in found:
+        if run.problem is not None:
+            click.echo(f"{click.style(str(run.path), fg='red')}: {run.problem}")
+
+
+def _row(run: Run) -> tuple[str, ...]:
+    from i2i.cli.fit import spoken
+    from i2i.images.limits import amount
+
+    step = f"{run.step} of {'?' if run.steps is None else run.steps}"
+    age = f"{spoken(max(0.0, time.time() - run.written))} ago"
+    return str(run.path), run.recipe or "–", step, run.state, age, _best(run), amount(run.size)
+
+
+def _best(run: Run) -> str:
+    from i2i.cli.figures import LESS, MORE
+
+    if run.best is None:
+        return "–"
+    return f"{run.best.metric} {run.best.value:.4g} {LESS if run.best.lower_is_better else MORE} at {run.best.step}"
+
+
+def _plain(run: Run) -> dict[str, Any]:
+    written = datetime.datetime.fromtimestamp(run.written).astimezone().isoformat(timespec="seconds")
+    return {**asdict(run), "path": str(run.path), "state": run.state, "written": written}
