@@ -53,7 +53,7 @@ from .plugins import Catalog as Catalog
 from .plugins import discover as discover
 from .recipe import Recipe as Recipe
 from .recipe import load_recipe as load_recipe
-from .training.fit import Listener as Listener
+from .training.listener import Listener as Listener
 from .training.loop import Loop as Loop
 from .training.starting import resume as resume
 from .training.starting import start as start

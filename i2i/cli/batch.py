@@ -17,8 +17,8 @@ from i2i.errors import BrokenPicture, I2IError, UsageError
 from i2i.inference.files import Done
 from i2i.inference.pending import Pending
 from i2i.inference.places import Job, Plan
-from i2i.ranks.launching import WHOLE, Share
 from i2i.inference.steps import StepsWriter
+from i2i.ranks.launching import WHOLE, Share
 
 if TYPE_CHECKING:
     from i2i.inference.files import Files

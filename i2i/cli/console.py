@@ -18,7 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from i2i.cli.fit import spoken
-from i2i.training.fit import Listener
+from i2i.ranks.group import is_first
+from i2i.training.listener import Listener
 
 if TYPE_CHECKING:
     from i2i.training.fit import Fit
@@ -109,6 +110,22 @@ class Console(Listener):
     def should_stop(self) -> int | None:
         """The signal that came, if any."""
         return self.signal_number
+
+
+class Mute(Console):
+    """Hears signals and says nothing: a rank beside the first."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self.live = False
+
+    def said(self, text: str) -> None:
+        """Nothing."""
+
+
+def console_of(title: str) -> Console:
+    """Of this process, if it is the one that speaks for all ranks."""
+    return Console(title) if is_first() else Mute(title)
 
 
 def data_lines(found: Mapping[str, object]) -> Iterator[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -9,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.errors import UsageError
+from i2i.errors import Interrupted, UsageError
 from i2i.plugins import discover
+from i2i.ranks.group import MEETING, joined, meeting
+from i2i.ranks.launching import end_with_parent, run_ranks, this_command
+from i2i.ranks.shares import WHOLE, share_from_environment
 from i2i.recipe import load_recipe
 
 if TYPE_CHECKING:
-    from i2i.training.fit import DryRun
+    from i2i.training.listener import DryRun
 
 FOLDERS = ("src", "target")
 RUN_KEYS = ("steps", "batch", "seed", "precision", "device")
@@ -40,8 +45,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
               "and its like change.")  # fmt: skip
 @click.option("--init", type=PATH, metavar="WEIGHTS", help="Weights file or run folder to start from.")
 @click.option("--dry-run", is_flag=True, help="Take one step, say what it needs, write nothing.")
+@click.option("--devices", type=click.IntRange(1), metavar="N", help="Train on N processes together: one a GPU, or "
+              "with a share of the cores. Under torchrun and SLURM that happens by itself.")  # fmt: skip
 @run_options
-def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path | None, **given: Any) -> None:
+def fit(devices: int | None, **given: Any) -> None:
     """Train a model on folders of pictures.
 
     Ctrl-C saves and ends; --resume goes on exactly where it ended. SIGUSR1 saves and goes on.
@@ -52,7 +59,26 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path
     i2i fit --resume my-run
     i2i fit --resume my-run --fork slower --set trainer.learning_rate=0.0001
     """
+    share = share_from_environment(os.environ)
+    if share == WHOLE and (devices or 1) > 1:
+        tell = lambda line, is_error: click.echo(line, err=is_error)  # noqa: E731
+        with meeting() as where:
+            told = {**os.environ, MEETING: where}
+            sys.exit(run_ranks(devices or 1, this_command(sys.argv[1:]), told, tell, together=True))
+    end_with_parent(os.environ)
+    try:
+        with joined(share, os.environ):
+            _fit(**given)
+    except Interrupted as stopped:
+        if share.rank:  # the first says it
+            sys.exit(stopped.exit_code)
+        raise
+
+
+def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path | None, **given: Any) -> None:
     extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
+    if resume is None and fork is None and _is_restarted(given["out"]):
+        return _resume(given["out"], None)
     if fork is not None:
         return _fork(resume, fork, extra, plugin=plugin, config=config, **given)
     if resume is not None:
@@ -62,11 +88,11 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path
     folders = {flag: given[flag] for flag in FOLDERS}
     recipe = load_recipe(catalog, plugin, config, given["overrides"], extra, folders, needs_data=True)
 
-    from i2i.cli.console import Console, stopping_on_signals
+    from i2i.cli.console import console_of, stopping_on_signals
     from i2i.evaluation.validating import validation
     from i2i.training.starting import start
 
-    with Console(recipe.name) as console, stopping_on_signals(console):
+    with console_of(recipe.name) as console, stopping_on_signals(console):
         run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"], validation)
         if given["dry_run"]:
             _tell(run.try_one_step(), run.steps)
@@ -75,12 +101,18 @@ def fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path
             console.finished(run.run(), run)
 
 
+def _is_restarted(out: Path | None) -> bool:
+    """Whether torchrun started this once more, after a rank died, and there is a run to go on with."""
+    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return again and out is not None and (out / "checkpoints").is_dir()
+
+
 def _resume(path: Path, steps: Any) -> None:
-    from i2i.cli.console import Console, stopping_on_signals
+    from i2i.cli.console import console_of, stopping_on_signals
     from i2i.evaluation.validating import validation
     from i2i.training.starting import resume
 
-    with Console(str(path)) as console, stopping_on_signals(console):
+    with console_of(str(path)) as console, stopping_on_signals(console):
         run = resume(discover(), path, steps, console, validation)
         console.describe(run)
         console.finished(run.run(), run)
@@ -95,11 +127,11 @@ def _fork(path: Path | None, out: Path, extra: list[tuple[str, str, Any]], **giv
             f"--fork goes on with the recipe of {path}; leave out {', '.join(others)} (--set and its like change it)"
         )
 
-    from i2i.cli.console import Console, stopping_on_signals
+    from i2i.cli.console import console_of, stopping_on_signals
     from i2i.evaluation.validating import validation
     from i2i.training.starting import fork
 
-    with Console(str(out)) as console, stopping_on_signals(console):
+    with console_of(str(out)) as console, stopping_on_signals(console):
         run = fork(discover(), path, out, given["overrides"], extra, console, validation)
         console.describe(run)
         console.finished(run.run(), run)

@@ -18,8 +18,8 @@ from i2i.errors import UsageError
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
 from i2i.inference.places.naming import Naming
-from i2i.ranks.launching import WHOLE, Share, end_with_parent, run_ranks, share_from_environment, this_command
 from i2i.inference.steps import steps_folders
+from i2i.ranks.launching import WHOLE, Share, end_with_parent, run_ranks, share_from_environment, this_command
 
 if TYPE_CHECKING:
     from i2i.inference.places import Plan

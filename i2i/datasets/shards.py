@@ -1,8 +1,8 @@
 """Archives as datasets read them: listed once, their members read in any order and from any process.
 
-Order is that of all other data, a permutation of each epoch, so a run sees every member once an epoch and goes on
-anywhere. Reading shards from front to back, as the web does it, mixes members only with their neighbours, and what was
-in the buffer is lost when a run stops; it would save a disk from seeking.
+Order is that of all other data, a permutation of each epoch: each member once an epoch, and a run goes on anywhere,
+as sample p of it is known without those before. To read shards from front to back through a shuffle buffer would save
+disks from seeking, but mixes neighbours only, depends on the number of processes, and loses the buffer at every stop.
 """
 
 from __future__ import annotations

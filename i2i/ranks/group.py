@@ -47,7 +47,7 @@ def joined(share: Share, environment: Mapping[str, str]) -> Iterator[None]:
             raise RankLost(f"{share}: another process of this run has ended; this one ends too") from problem
         raise
     finally:
-        if distributed.is_initialized():
+        if _is_group():
             distributed.destroy_process_group()
 
 
@@ -81,12 +81,21 @@ def gathered(value: Any) -> list[Any]:
 
 
 def from_first(value: Any) -> Any:
-    """What rank 0 gives, on every rank."""
+    """What rank 0 gives, on every rank; alone, one's own."""
     import torch.distributed as distributed
 
+    if not _is_group():
+        return value
     values = [value]
     distributed.broadcast_object_list(values)
     return values[0]
+
+
+def is_first() -> bool:
+    """Whether this process writes what all have."""
+    import torch.distributed as distributed
+
+    return not _is_group() or distributed.get_rank() == 0
 
 
 def largest(number: int) -> int:
@@ -94,11 +103,17 @@ def largest(number: int) -> int:
     import torch
     import torch.distributed as distributed
 
-    if not (distributed.is_available() and distributed.is_initialized()):
+    if not _is_group():
         return number
     numbers = torch.tensor(number)
     distributed.all_reduce(numbers, distributed.ReduceOp.MAX)
     return int(numbers)
+
+
+def _is_group() -> bool:
+    import torch.distributed as distributed
+
+    return distributed.is_available() and distributed.is_initialized()
 
 
 def _first_of(nodes: str) -> str:

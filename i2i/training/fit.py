@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 import time
@@ -10,26 +9,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from i2i.contracts import API_VERSION, Dataset, Geometry, Options, Weights
+from i2i.contracts import API_VERSION, Dataset, Weights
 from i2i.disk.locking import Occupation
-from i2i.errors import BrokenPicture, I2IError, Interrupted, RecipeError
-from i2i.images.decode import to_image
-from i2i.images.encode import write_picture
-from i2i.images.sheet import contact_sheet
+from i2i.errors import BrokenPicture, I2IError, Interrupted
 from i2i.plugins import Catalog
+from i2i.ranks.group import largest
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.building import loaded_by
-from i2i.training.checkpoints import load_checkpoint, newest_checkpoint, prune, save_checkpoint
+from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.diversity import SAMPLES, DiversityWatch
+from i2i.training.listener import DryRun, Listener
 from i2i.training.loop import Loop
-from i2i.training.run_folder import RunFolder
+from i2i.training.run_folder import RunFolder, plain
 from i2i.training.runtime import Runtime, memory_explained
+from i2i.training.sizes import check_size
 from i2i.training.validation import MakesValidation, Validating
 
 PREVIEW_ROWS = 4
@@ -40,44 +38,6 @@ EVERYTHING_DUE = 720_720 - 1
 NOT_FINITE = "gradients were not finite"
 TO_TRY = "the last checkpoint is intact; try a lower trainer.learning_rate, run.clip=1 or run.precision=fp32"
 ADVICE = "lower run.batch or the size of the pictures, raise run.accumulate, use run.precision=bf16 or a smaller model"
-
-
-class Listener:
-    """Hears what happens during a run; the command line shows it."""
-
-    def said(self, text: str) -> None:
-        """One line worth telling."""
-
-    def started(self, first_step: int, steps: int) -> None:
-        """The loop begins."""
-
-    def stepped(self, step: int) -> None:
-        """An optimizer step is done."""
-
-    def logged(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Scalars were read, `images_per_second` among them."""
-
-    def should_save(self) -> bool:
-        """Asked after every step: whether somebody wants a checkpoint now; once for each time."""
-        return False
-
-    def should_stop(self) -> int | None:
-        """Asked after every step: the signal that wants the run to save and end, or None."""
-        return None
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """What one step told."""
-
-    data: Mapping[str, object]
-    environment: Mapping[str, object]
-    parameters: int
-    seconds: float
-    total_seconds: float
-    memory: int
-    """Peak bytes."""
-    scalars: Mapping[str, float]
 
 
 @dataclass
@@ -151,19 +111,18 @@ class Fit:
 
     def _train_one_step(self, batches: Iterator[list[MicroBatch]]) -> None:
         run = self.recipe.run
-        self._stop_if_asked()
+        self._do_as_asked()
         scalars = self._advance(batches)
         self.listener.stepped(self.loop.step)
         measured = self._measured() if self._due(run.sample_every) else {}
-        is_due = self._due(run.checkpoint_every) or self._minutes_are_over()
-        self.is_to_be_saved |= self.listener.should_save() or is_due
+        self.is_to_be_saved |= self._due(run.checkpoint_every)
         validates = self.validating is not None and self._due(run.validate_every or 1)
         if (measured or validates or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound(validates):
             return self._go_back(scalars)
         if validates and self.loop.turns.guard.in_a_row == 0:
             measured |= self._validated()
         if measured or self._due(run.log_every):
-            self._log({**scalars, **measured})
+            self._log({**self.loop.of_all_ranks(scalars), **measured})
         if self.is_to_be_saved and (self.loop.turns.guard.in_a_row == 0 or self.loop.step == self.steps):
             self._save()  # not amid steps that may be those of weights which exploded
         if self._due(run.sample_every) or not self._goes_on:
@@ -185,14 +144,20 @@ class Fit:
         minutes = self.recipe.run.checkpoint_minutes
         return minutes is not None and time.perf_counter() - self.saved_at > 60 * minutes
 
-    def _stop_if_asked(self) -> None:
-        if (signal_number := self.listener.should_stop()) is None:
-            return
+    def _do_as_asked(self) -> None:
+        """Save, or save and end, if any rank is asked to."""
+        saves = self.listener.should_save() or self._minutes_are_over()
+        signal_number, saves_somewhere = divmod(largest(2 * (self.listener.should_stop() or 0) + saves), 2)
+        is_new = self.saved_step < self.loop.step and self.loop.turns.guard.in_a_row == 0
+        if is_new and (signal_number or saves_somewhere):
+            self._save()
+        if signal_number:
+            self._stop(signal_number)
+
+    def _stop(self, signal_number: int) -> None:
         assert self.folder is not None
         if self.loop.step == 0:
             raise Interrupted("stopped before the first step", signal_number)
-        if self.saved_step < self.loop.step and self.loop.turns.guard.in_a_row == 0:
-            self._save()
         saved = "saved" if self.saved_step == self.loop.step else f"saved as it was at step {self.saved_step}"
         resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
         raise Interrupted(f"stopped at step {self.loop.step}, {saved}; go on with: {resume_it}", signal_number)
@@ -306,7 +271,7 @@ class Fit:
             except I2IError:
                 preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
         self._note_all(preview)
-        _check_size(preview.tensors, self.loop.model, self.recipe.dataset.options)
+        check_size(preview.tensors, self.loop.model, self.recipe.dataset.options)
         self.preview = preview.tensors
 
     def open_watch(self) -> None:
@@ -376,8 +341,7 @@ class Fit:
         with memory_explained(ADVICE):
             columns = self.loop.preview(self.preview)
         if columns:
-            images = {title: [to_image(picture) for picture in pictures] for title, pictures in columns.items()}
-            write_picture(contact_sheet(images), self.folder.sample_path(self.loop.step))
+            self.folder.show(self.loop.step, columns)
 
     def _save(self) -> None:
         assert self.folder is not None
@@ -400,46 +364,9 @@ class Fit:
             "loaded": loaded_by(self.loop.trainer),
             "environment": {**self.runtime.describe(), "data": data},
         }
-        run, named = self.recipe.run, self.folder.best()
-        best = self.validating.record if self.validating is not None else named
-        steps = {found["step"] for found in (named, best) if found is not None}
-        save_checkpoint(self.folder.checkpoints, self.loop.step, weights, state, run.keep, run.keep_every, steps)
-        if best != named:  # what best.json names is there at any moment: only now may the one before go
-            self.folder.write_best(best)
-            prune(self.folder.checkpoints, self.loop.step, run.keep, run.keep_every, {best["step"]} if best else ())
+        best = self.folder.best() if self.validating is None else self.validating.record
+        self.folder.save(self.loop.step, weights, state, self.recipe.run, best)
         self.saved_step, self.saved_at, self.is_to_be_saved = self.loop.step, time.perf_counter(), False
-
-
-def plain(description: Mapping[str, object]) -> dict[str, Any]:
-    """As JSON gives it back."""
-    described: dict[str, Any] = json.loads(json.dumps(description, default=str))
-    return described
-
-
-def _check_size(tensors: Mapping[str, Tensor], model: nn.Module, dataset: Options) -> None:
-    key_of_size = "size" if "size" in type(dataset).model_fields else "crop"
-    geometry: Any = getattr(model, "geometry", Geometry())
-    for key, pictures in tensors.items():
-        if pictures.dim() != 4:
-            continue
-        height, width = pictures.shape[-2:]
-        if geometry.size is not None and geometry.size != (height, width):
-            wanted = "{1}×{0}".format(*geometry.size)
-            raise RecipeError(
-                [
-                    f"dataset: gives {key} of {width}×{height} pixels; this model makes {wanted}: "
-                    "set dataset.size or the model's size"
-                ]
-            )
-        if geometry.scale == 1 and geometry.padded(height, width) != (height, width):
-            wanted = f"multiples of {geometry.multiple_of} from " if geometry.multiple_of > 1 else ""
-            wanted += f"{geometry.min_size} up"
-            raise RecipeError(
-                [
-                    f"dataset: gives {key} of {width}×{height} pixels; this model learns from {wanted}: "
-                    f"set dataset.{key_of_size}"
-                ]
-            )
 
 
 def _listed(paths: list[Path], most: int = 5) -> str:

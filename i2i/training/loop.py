@@ -83,6 +83,14 @@ class Loop:
         self.step += 1
         return scalars
 
+    def of_all_ranks(self, scalars: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The means of what the ranks have; their names must be the same."""
+        if self.runtime.ranks == 1 or not scalars:
+            return scalars
+        values = torch.stack([scalars[name].float() for name in sorted(scalars)])
+        self.runtime.mean([values])
+        return dict(zip(sorted(scalars), values, strict=True))
+
     def preview(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The trainer's pictures of a batch, RGB, as the weights file would make them; trains nothing."""
         return {title: pictures.cpu() for title, pictures in self._previewed(batch).items()}

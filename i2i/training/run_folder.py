@@ -10,11 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from torch import Tensor
 
+from i2i.contracts import Weights
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError, UsageError
-from i2i.recipe import Recipe
-from i2i.training.checkpoints import STATE, WEIGHTS, checkpoint_at, checkpoint_step, damage, newest_checkpoint
+from i2i.images.decode import to_image
+from i2i.images.encode import write_picture
+from i2i.images.sheet import contact_sheet
+from i2i.recipe import Recipe, RunOptions
+from i2i.training.checkpoints import (
+    STATE,
+    WEIGHTS,
+    checkpoint_at,
+    checkpoint_step,
+    damage,
+    newest_checkpoint,
+    prune,
+    save_checkpoint,
+)
 
 RECIPE, ENVIRONMENT, METRICS, CHECKPOINTS = "recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints"
 BEST = "best.json"
@@ -25,6 +39,8 @@ class RunFolder:
     """Where a run writes."""
 
     path: Path
+    writes: bool = True
+    """Whether this process does; all ranks but the first only read."""
 
     @classmethod
     def create(cls, path: Path, recipe: Recipe, environment: Mapping[str, Any]) -> RunFolder:
@@ -59,10 +75,14 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove a run that never took its first step."""
+        if not self.writes:
+            return
         shutil.rmtree(self.path, ignore_errors=True)
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write the recipe, complete or not at all."""
+        if not self.writes:
+            return
         draft = self.path / f".{RECIPE}"
         draft.write_text(as_yaml(recipe), encoding="utf-8")
         draft.replace(self.recipe_file)
@@ -91,6 +111,8 @@ class RunFolder:
 
     def write_best(self, found: Mapping[str, Any] | None) -> None:
         """Tell what the best validation found, complete or not at all; None: there is none."""
+        if not self.writes:
+            return
         if found is None:
             (self.path / BEST).unlink(missing_ok=True)
             return
@@ -109,27 +131,54 @@ class RunFolder:
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """One line of metrics."""
+        if not self.writes:
+            return
         with (self.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **scalars}) + "\n")
 
     def take_metrics(self, other: RunFolder, step: int) -> None:
         """Begin with the metrics that another run had up to a step."""
-        if (other.path / METRICS).exists():
+        if self.writes and (other.path / METRICS).exists():
             shutil.copyfile(other.path / METRICS, self.path / METRICS)
             self.forget_after(step)
 
     def forget_after(self, step: int) -> None:
         """Drop the metrics of steps that will be taken again."""
         file = self.path / METRICS
-        if file.exists():
+        if self.writes and file.exists():
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
             draft = file.with_name(f".{METRICS}")
             draft.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
             draft.replace(file)
 
+    def save(
+        self, step: int, weights: Weights, state: dict[str, Any], run: RunOptions, best: Mapping[str, Any] | None
+    ) -> None:
+        """A checkpoint, and which one is the best; what `best.json` names is there at any moment."""
+        if not self.writes:
+            return
+        named = self.best()
+        steps = {found["step"] for found in (named, best) if found is not None}
+        save_checkpoint(self.checkpoints, step, weights, state, run.keep, run.keep_every, steps)
+        if best != named:  # only now may the one before go
+            self.write_best(best)
+            prune(self.checkpoints, step, run.keep, run.keep_every, {best["step"]} if best else ())
+
+    def show(self, step: int, columns: Mapping[str, Tensor]) -> None:
+        """A grid of samples: titles and their pictures, (B, 3, H, W) in [0, 1]."""
+        if self.writes:
+            images = {title: [to_image(picture) for picture in pictures] for title, pictures in columns.items()}
+            write_picture(contact_sheet(images), self.sample_path(step))
+
     def sample_path(self, step: int) -> Path:
         """Where the sample grid of a step goes."""
         return self.path / "samples" / f"step-{step:07d}.png"
+
+
+def plain(description: Mapping[str, object]) -> dict[str, Any]:
+    """What a dataset says of itself as JSON gives it back."""
+    described: dict[str, Any] = json.loads(json.dumps(description, default=str))
+    return described
 
 
 def as_yaml(recipe: Recipe) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from i2i.contracts.weights import read_header
 from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
+from i2i.ranks.group import from_first, is_first
 from i2i.recipe import Recipe, read_recipe
 from i2i.training.batches import Batches
 from i2i.training.building import (
@@ -28,9 +30,10 @@ from i2i.training.building import (
 )
 from i2i.training.chance import seed_torch
 from i2i.training.checkpoints import WEIGHTS, load_checkpoint, newest_checkpoint
-from i2i.training.fit import ADVICE, Fit, Listener, plain
+from i2i.training.fit import ADVICE, Fit
+from i2i.training.listener import Listener
 from i2i.training.loop import Loop
-from i2i.training.run_folder import RunFolder, weights_at
+from i2i.training.run_folder import RunFolder, plain, weights_at
 from i2i.training.runtime import Runtime, memory_explained
 from i2i.training.validation import MakesValidation, refuse_without
 
@@ -55,8 +58,8 @@ def start(
     `validation` says how to validate where `run.validate_every` is set; `i2i fit` takes the metrics of `i2i evaluate`.
     """
     listener = listener or Listener()
-    path = out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    if not dry_run:
+    path = from_first(out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    if not dry_run and is_first():
         RunFolder.refuse_existing(path)  # before the data is looked through
     fit = _assemble(catalog, recipe, listener, validation)
     if init is not None:
@@ -65,8 +68,7 @@ def start(
         start_from(fit.loop.model, fit.recipe.model, weights, str(source))
         fit.loop.ema.restart()
     if not dry_run:
-        fit.folder = RunFolder.create(path, fit.recipe, _environment(fit, catalog))
-        fit.occupation = Occupation(path)
+        _make_folder(fit, path, _environment(fit, catalog))
     return fit
 
 
@@ -84,7 +86,7 @@ def resume(
     """
     listener = listener or Listener()
     folder = RunFolder.open(path)
-    occupation = Occupation(path)
+    occupation = Occupation(path) if is_first() else None
     recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
     checkpoint = _newest(folder, listener)
     if changed := changes(read_header(checkpoint / WEIGHTS)["recipe"], recipe.as_dict()):
@@ -93,11 +95,11 @@ def resume(
     fit = _continued(catalog, recipe, checkpoint, listener, validation)
     if steps is not None and fit.steps < fit.loop.step:
         raise UsageError(f"--steps {steps}: {path} is at step {fit.loop.step} already")
-    folder.forget_after(fit.loop.step)
-    folder.write_recipe(fit.recipe)
+    fit.folder, fit.occupation = replace(folder, writes=is_first()), occupation
+    fit.folder.forget_after(fit.loop.step)
+    fit.folder.write_recipe(fit.recipe)
     if fit.validating is not None:
-        folder.write_best(fit.validating.record)
-    fit.folder, fit.occupation = folder, occupation
+        fit.folder.write_best(fit.validating.record)
     return fit
 
 
@@ -116,7 +118,8 @@ def fork(
     Raises `I2IError` where the checkpoint does not fit what changed.
     """
     listener = listener or Listener()
-    RunFolder.refuse_existing(out)
+    if is_first():
+        RunFolder.refuse_existing(out)
     folder = RunFolder.open(path)
     recipe = read_recipe(catalog, folder.recipe_file, extra, overrides)
     checkpoint = _newest(folder, listener)
@@ -126,11 +129,19 @@ def fork(
     if fit.steps < fit.loop.step:
         raise UsageError(f"run.steps {fit.steps}: {path} is at step {fit.loop.step} already")
     origin = {"forked": {"from": str(path), "step": fit.loop.step}}
-    fit.folder = RunFolder.create(out, fit.recipe, {**_environment(fit, catalog), **origin})
-    fit.occupation = Occupation(out)
+    _make_folder(fit, out, {**_environment(fit, catalog), **origin})
+    assert fit.folder is not None
     fit.folder.take_metrics(folder, fit.loop.step)
     fit.saved_step = -1  # nothing of it lies there yet
     return fit
+
+
+def _make_folder(fit: Fit, path: Path, environment: dict[str, Any]) -> None:
+    """The run folder, which the first rank makes and writes to."""
+    if is_first():
+        fit.folder, fit.occupation = RunFolder.create(path, fit.recipe, environment), Occupation(path)
+    else:
+        fit.folder = RunFolder(path, writes=False)
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -207,8 +218,9 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: 
     fit.open_preview()
     fit.open_watch()
     fit.open_validation(validation)
-    if run.accumulate > 1:
-        listener.said(f"{run.accumulate} micro-batches of {run.batch // run.accumulate} make a batch of {run.batch}")
+    if run.accumulate * runtime.ranks > 1:
+        each = run.batch // run.accumulate // runtime.ranks
+        listener.said(f"{run.accumulate} micro-batches of {each} on {runtime.ranks} ranks make a batch of {run.batch}")
     return fit
 
 

@@ -26,7 +26,7 @@ from i2i.errors import I2IError, Interrupted, UsageError
 from i2i.training import checkpoints, comparing, glancing, run_folder
 from i2i.training import runs as described
 from i2i.training.checkpoints import identical, load_checkpoint, save_checkpoint
-from i2i.training.fit import Listener
+from i2i.training.listener import Listener
 from i2i.training.starting import resume, start
 
 STEPS = ("step-0000000", "step-0000004", "step-0000008")

@@ -18,7 +18,7 @@ from PIL import Image
 from i2i import Catalog, Recipe, discover, load_recipe
 from i2i.errors import I2IError, Interrupted
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-from i2i.training.fit import Listener
+from i2i.training.listener import Listener
 from i2i.training.run_folder import RunFolder
 from i2i.training.starting import resume, start
 

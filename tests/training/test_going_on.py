@@ -10,7 +10,7 @@ import yaml
 from i2i.disk.locking import Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-from i2i.training.fit import Listener
+from i2i.training.listener import Listener
 from i2i.training.starting import fork, resume, start
 
 

@@ -13,8 +13,8 @@ from torch.optim import SGD, Adam
 
 from i2i.errors import I2IError, Interrupted
 from i2i.training.checkpoints import identical, newest_checkpoint
-from i2i.training.fit import Listener
 from i2i.training.guard import Guard, masked
+from i2i.training.listener import Listener
 from i2i.training.starting import resume, start
 
 

@@ -6,7 +6,7 @@ import pytest
 from safetensors import safe_open
 
 from i2i import I2IError, UsageError, resume, start
-from i2i.training.fit import Listener
+from i2i.training.listener import Listener
 
 
 class Notes(Listener):

@@ -26,7 +26,7 @@ from i2i.images.decode import open_picture, to_image, to_tensor
 from i2i.images.encode import write_picture
 from i2i.recipe.values import MetricName
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-from i2i.training.fit import Listener
+from i2i.training.listener import Listener
 from i2i.training.run_folder import RunFolder, newest_finished_run
 from i2i.training.starting import fork, resume, start
 from i2i.training.validation import Validation, answers
