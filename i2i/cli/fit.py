@@ -37,8 +37,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--plugin", help="Recipe to use; `i2i plugins` lists them.")
 @click.option("--config", type=PATH, help="YAML file laid over the recipe.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One recipe key; may be repeated.")
-@click.option("--src", multiple=True, help="Folder or file of pictures to learn from; may be repeated.")
-@click.option("--target", multiple=True, help="Folder of the other domain; may be repeated.")
+@click.option(
+    "--src", multiple=True, help="Folder, file, list, archive or URL of pictures to learn from; may be repeated."
+)
+@click.option("--target", multiple=True, help="The same of the other domain; may be repeated.")
 @click.option("--out", type=PATH, help="Run folder to make; without it runs/NAME-TIME/.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Go on with this run folder; only --steps may be given.")
 @click.option("--fork", type=PATH, metavar="NEW_RUN", help="With --resume: go on in a new run folder, with what --set "

@@ -17,7 +17,7 @@ MEETING = "I2I_MEETING"
 """Where the ranks of `run_ranks` find each other."""
 PATIENCE = datetime.timedelta(minutes=10)
 """How long a rank waits for others that are alive, such as for the one that writes a checkpoint."""
-GONE = ("connection closed", "connection reset", "connection was", "broken pipe", "socket", "gloo", "nccl", "timed out")
+GONE = ("closed by peer", "reset by peer", "broken pipe", "timed out", "connection refused", "connection was closed")
 """How torch says that another rank is not there any more."""
 
 
@@ -35,9 +35,10 @@ def joined(share: Share, environment: Mapping[str, str]) -> Iterator[None]:
     if share == WHOLE:
         yield
         return
+    import torch
     import torch.distributed as distributed
 
-    backend = "cpu:gloo,cuda:nccl" if distributed.is_nccl_available() else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     where = meeting_point(environment)
     try:
         distributed.init_process_group(backend, where, PATIENCE, share.ranks, share.rank)

@@ -98,7 +98,7 @@ class Loop:
     def samples(self, count: int) -> Tensor:
         """(count, C, H, W) in [0, 1]: what the weights file would make of the first seeds."""
         pictures = []
-        with self._as_saved("samples"):
+        with self.as_saved("samples"):
             for first in range(0, count, self.run.batch):
                 seeds = tuple(range(first, min(count, first + self.run.batch)))
                 latents = self.model.latents(seeds).to(self.runtime.device)
@@ -107,12 +107,12 @@ class Loop:
         return torch.cat(pictures)
 
     def _previewed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        with self._as_saved("preview"):
+        with self.as_saved("preview"):
             columns = self.trainer.preview(self._taken(batch))
             return {title: pictures.float().expand(-1, 3, -1, -1) for title, pictures in columns.items()}
 
     @contextmanager
-    def _as_saved(self, purpose: str) -> Iterator[None]:
+    def as_saved(self, purpose: str) -> Iterator[None]:
         """The model computes as the weights file will, and forgets that it did."""
         modes = {module: module.training for module in self.model.modules()}
         self.model.eval()

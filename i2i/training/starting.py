@@ -14,7 +14,7 @@ from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.ranks.group import from_first, is_first
-from i2i.recipe import Recipe, read_recipe
+from i2i.recipe import Recipe, RunOptions, read_recipe
 from i2i.training.batches import Batches
 from i2i.training.building import (
     build_dataset,
@@ -147,6 +147,8 @@ def _make_folder(fit: Fit, path: Path, environment: dict[str, Any]) -> None:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between two recipes and decides the numbers: `trainer.learning_rate 0.1 → 0.2`."""
     old, new = _flat(before), _flat(after)
+    defaults = {f"run.{name}": field.default for name, field in RunOptions.model_fields.items()}
+    old = {**{name: value for name, value in defaults.items() if name in new}, **old}  # of before there was the option
     names = [name for name in {**old, **new} if name not in HARMLESS and old.get(name) != new.get(name)]
     return [f"{name} {old.get(name)} → {new.get(name)}" for name in names]
 

@@ -122,7 +122,7 @@ def answers(loop: Loop, pictures: Tensor, masks: Tensor | None = None) -> Tensor
     """
     geometry: Geometry = loop.model.geometry
     made, device = [], loop.runtime.device
-    with loop._as_saved("validation"):
+    with loop.as_saved("validation"):
         for first in range(0, len(pictures), loop.run.batch):
             part = slice(first, first + loop.run.batch)
             given = geometry.channelled(pictures[part].to(device))

@@ -1,0 +1,110 @@
+"""`i2i fit --devices`: ranks that learn one thing together."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
+SMALL = ["model.width=4", "model.discriminator_width=4", "dataset.crop=16", "dataset.resize=16", "run.batch=2"]
+SMALL += ["run.checkpoint_every=3", "run.sample_every=100", "run.log_every=1", "run.precision=fp32", "run.ema=0.9"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ranks")
+    command = [sys.executable, "-m", "i2i", "data", "make", "digits", "--dst", "digits", "--count", "8"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def command(*arguments):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return {"args": [sys.executable, "-m", "i2i", "fit", *map(str, arguments)], "env": environment, "text": True}
+
+
+def fit(folder, *arguments):
+    return subprocess.run(**command(*arguments), cwd=folder, capture_output=True, timeout=240)
+
+
+def afresh(out, *more):
+    return ("--plugin", "cyclegan-digits", "--src", "digits/white", "--target", "digits/yellow", "--out", out,
+            *(part for text in SMALL for part in ("--set", text)), *more)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(folder):
+    """Six steps on two ranks."""
+    done = fit(folder, *afresh("whole", "--steps", 6, "--devices", 2))
+    assert (done.returncode, done.stderr) == (0, "")
+    return done, folder / "whole"
+
+
+def test_two_ranks_write_one_run_folder_and_one_speaks(whole):
+    done, run = whole
+    assert "1 micro-batches of 1 on 2 ranks make a batch of 2" in done.stdout.splitlines()
+    assert done.stdout.count("run folder: whole") == 1
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints", "environment.json", "metrics.jsonl", "recipe.yaml", "samples"
+    ]  # fmt: skip
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 6
+    trainers = load_checkpoint(newest_checkpoint(run / "checkpoints"))["loop"]["trainers"]
+    assert len(trainers) == 2  # each has its own pictures of the past
+
+
+def test_what_two_ranks_resume_is_bit_for_bit_what_they_would_have_done(folder, whole):
+    assert fit(folder, *afresh("part", "--steps", 3, "--devices", 2)).returncode == 0
+    done = fit(folder, "--resume", "part", "--steps", 6, "--devices", 2)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert identical(*(newest_checkpoint(run / "checkpoints") for run in (whole[1], folder / "part")))
+
+
+def test_under_torchrun_it_is_the_same(folder, whole):
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "i2i", "fit"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*run, *map(str, afresh("elastic", "--steps", 6))],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert identical(*(newest_checkpoint(run / "checkpoints") for run in (whole[1], folder / "elastic")))
+
+
+def under_way(folder, out):
+    """Two ranks in the midst of many steps: (the process, pids of the ranks)."""
+    process = subprocess.Popen(
+        **command(*afresh(out, "--steps", 100_000, "--devices", 2)),
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    metrics, deadline = folder / out / "metrics.jsonl", time.monotonic() + 120
+    while not metrics.exists() or not metrics.read_text():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    return process, [int(pid) for pid in children.stdout.split()]
+
+
+def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder):
+    process, ranks = under_way(folder, "killed")
+    os.kill(ranks[1], signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "rank 2 of 2: ended by SIGKILL, perhaps for want of memory" in said.splitlines()
+    assert "Error: rank 1 of 2: another process of this run has ended; this one ends too" in said.splitlines()
+    assert newest_checkpoint(folder / "killed" / "checkpoints") is not None
+
+
+def test_a_signal_saves_once_and_ends_all(folder):
+    process, _ = under_way(folder, "stopped")
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert said.count("saved; go on with: i2i fit --resume stopped") == 1
+    lines = (folder / "stopped" / "metrics.jsonl").read_text().splitlines()
+    assert newest_checkpoint(folder / "stopped" / "checkpoints").name == f"step-{len(lines):07d}"
