@@ -96,8 +96,11 @@ def checkpoint_at(folder: Path, step: int) -> Path:
 def damage(path: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
-        content = json.loads((path / STATE).read_text(encoding="utf-8"))
-        if content != _sealed({key: value for key, value in content.items() if key != "sha256"}):
+        text = (path / STATE).read_text(encoding="utf-8")
+        content = json.loads(text)
+        if text != json.dumps(content) or content != _sealed(
+            {key: value for key, value in content.items() if key != "sha256"}
+        ):
             return f"{STATE} was altered"
         for name, expected in content["files"].items():
             if _sha256(path / name) != expected:
