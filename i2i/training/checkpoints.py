@@ -98,9 +98,8 @@ def damage(path: Path) -> str | None:
     try:
         text = (path / STATE).read_text(encoding="utf-8")
         content = json.loads(text)
-        if text != json.dumps(content) or content != _sealed(
-            {key: value for key, value in content.items() if key != "sha256"}
-        ):
+        sealed = _sealed({key: value for key, value in content.items() if key != "sha256"})
+        if content != sealed or text != json.dumps(sealed):
             return f"{STATE} was altered"
         for name, expected in content["files"].items():
             if _sha256(path / name) != expected:

@@ -31,8 +31,9 @@ pytestmark = [
 ]
 KILLS = int(os.environ.get("I2I_PROVE_KILLS", "100"))
 STEPS, DYING = 12, ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
-SMALL = ["model.width=4", "model.discriminator_width=4", "dataset.crop=16", "dataset.resize=16", "run.ema=0.9",
-         "run.checkpoint_every=1", "run.keep=2", "run.sample_every=1000", "run.precision=fp32", "run.workers=0"]  # fmt: skip
+SMALL = ["model.width=4", "model.discriminator_width=4", "dataset.crop=16", "dataset.resize=16", "run.ema=0.9"]
+SMALL += ["run.checkpoint_every=1", "run.keep=2", "run.sample_every=1000", "run.precision=fp32", "run.workers=0"]
+PLUGINS = ["cyclegan-digits", "dcgan-digits", "vae-digits", "pix2pix-holes-light", "srresnet-compact"]
 
 
 @pytest.fixture(scope="module")
@@ -264,9 +265,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(catalog, recipe, undisturbed, 
     assert kept == 50
 
 
-@pytest.mark.parametrize(
-    "plugin", ["cyclegan-digits", "dcgan-digits", "vae-digits", "pix2pix-holes-light", "srresnet-compact"]
-)
+@pytest.mark.parametrize("plugin", PLUGINS)
 def test_real_processes_killed_and_started_again_learn_what_one_learns(plugin, digits, tmp_path, figure):
     chance, steps = random.Random(plugin), 24
     often = ["run.checkpoint_every=2", "run.keep=2", "run.sample_every=1000", "run.precision=fp32"]
@@ -301,9 +300,7 @@ def test_real_processes_killed_and_started_again_learn_what_one_learns(plugin, d
         done = subprocess.run(**command("--resume", killed))
         assert done.returncode == 0, (said, done.stdout)
     assert identical(newest(tmp_path / "whole"), newest(killed))
-    figure(
-        f"{plugin}: killed {kills} times, the weights, optimizers, average and pools are bit for bit those of one run"
-    )
+    figure(f"{plugin}: killed {kills} times; weights, optimizers, average and pools are bit for bit as undisturbed")
 
 
 def test_a_signal_saves_all_within_ten_seconds(digits, tmp_path, figure):
@@ -325,9 +322,7 @@ def test_a_signal_saves_all_within_ten_seconds(digits, tmp_path, figure):
         step = int(said.rpartition("stopped at step ")[2].partition(",")[0])
         assert checkpoint_step(newest(out)) == step
         shutil.rmtree(out)
-    figure(
-        f"SIGTERM 20 times to cyclegan-light: a full checkpoint of that step each time, after {longest:.1f} s at most"
-    )
+    figure(f"SIGTERM 20 times to cyclegan-light: a full checkpoint of that step, after {longest:.1f} s at most")
     assert longest <= 10
 
 
