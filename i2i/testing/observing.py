@@ -40,6 +40,8 @@ def observe(fit: Fit, at_most: int, at_least: int = 2) -> Observed:
             watch.look("outside every turn", ())
             seen.steps += 1
             _note_values(seen, scalars, watch.parameters)
+            if fit.loop.turns.guard.skipped:
+                seen.not_finite.append(f"gradients at step {seen.steps}")
             if seen.not_finite:
                 break
     return seen

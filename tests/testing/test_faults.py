@@ -322,7 +322,7 @@ FAULTS = {
     "steps_not_finite": [
         (
             "trainer sound: the numbers of every step are finite",
-            "not finite: parameter tint at step 2, parameter network.0.weight at step 2",
+            "not finite: gradients at step 2",
         )
     ],
     "a_parameter_forgotten": [
