@@ -58,7 +58,8 @@ class Console(Listener):
         for line in data_lines(run.dataset.describe()):
             self.said(line)
         assert run.folder is not None
-        self.said(f"run folder: {run.folder.path}")
+        goes_on = f", on from step {run.loop.step}" if run.loop.step else ""
+        self.said(f"run folder: {run.folder.path}{goes_on}")
 
     def said(self, text: str) -> None:
         """One line, above the live one. A reader that has gone away, or a print that was interrupted, ends no run."""

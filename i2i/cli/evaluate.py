@@ -35,6 +35,7 @@ OF_MODELS = ("plugin", "run", "weights")
 @click.option("--target", type=PATH, required=True, help="Folder or file of what they should look like.")
 @click.option("--plugin", help="Instead of --pred: translate --src as `i2i translate` would with this recipe.")
 @click.option("--run", type=PATH, help="The same with the newest weights of a run folder.")
+@click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
 @click.option("--weights", type=PATH, help="The same with a weights file (.safetensors).")
 @click.option("--src", type=PATH, help="What to translate; with --pred what the pictures were made from. Enlarged by "
               "the bicubic filter, it is measured beside them.")  # fmt: skip
@@ -103,7 +104,7 @@ def _refuse_misuse(unpaired: bool, given: dict[str, Any]) -> None:
         raise UsageError(
             "say what to measure: --pred DIR, or --src DIR with --plugin NAME, --run DIR or --weights FILE"
         )
-    for name in (*models, "overrides", "self_ensemble"):
+    for name in (*models, "best", "overrides", "self_ensemble"):
         if given["pred"] is not None and given[name]:
             raise UsageError(f"--pred and {_flag(name)}: either measure pictures or translate them, not both")
     if given["pred"] is None and given["src"] is None:
@@ -132,7 +133,9 @@ def _translator(given: dict[str, Any]) -> tuple[Translator, str]:
     from i2i.recipe import Settings
 
     settings, catalog = Settings.sorted(given["overrides"]), discover()
-    source, why = choose_weights(catalog, given["plugin"], given["weights"], given["run"], settings=settings)
+    source, why = choose_weights(
+        catalog, given["plugin"], given["weights"], given["run"], settings=settings, best=given["best"]
+    )
     options = {name: given[name] for name in ("device", "precision", "self_ensemble")}
     translator = load(source, catalog=catalog, **options)
     if given["scale"] is not None:

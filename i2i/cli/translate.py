@@ -49,6 +49,7 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "none, the recipe itself.")  # fmt: skip
 @click.option("--config", type=PATH, help="YAML file laid over the recipe of a model that needs no weights.")
 @click.option("--run", type=PATH, help="Run folder whose newest weights to use.")
+@click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
 @click.option("--weights", type=PATH, help="Weights file (.safetensors) to use.")
 @click.option("--src", "sources", type=PATH, multiple=True, help="Folder, file, archive (.tar, .zip, "
               "shards such as 'photos-{000..009}.tar') or URL of pictures to translate; may be repeated.")  # fmt: skip
@@ -164,7 +165,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     from i2i.inference.choosing import choose_weights, require_scale
 
     extra = [(flag, f"translate.{name}", value) for flag, name, value in sugar]
-    source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra)
+    source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra, given["best"])
     translator = _loaded(source, catalog, share, destination, given)
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
     refuse_misuse(translator, sampling, usage)

@@ -29,14 +29,18 @@ def choose_weights(
     config: Path | None = None,
     settings: Settings = NO_SETTINGS,
     extra: Iterable[tuple[str, str, Any]] = (),
+    best: bool = False,
 ) -> tuple[Path | Recipe, str]:
     """(weights file, or a recipe that needs none; why this one).
 
-    `weights`, else `run`, else the recipe of `plugin` and `config` where it needs no weights, else the newest finished
-    run, else the shipped weights. `settings` and `extra` (as in `load_recipe`) are laid over the recipe.
+    `weights`, else the newest of `run`, or its `best` by what validations found, else the recipe of `plugin` and
+    `config` where it needs no weights, else the newest finished run, else the shipped weights. `settings` and `extra`
+    (as in `load_recipe`) are laid over the recipe.
     """
     if weights is not None and run is not None:
         raise UsageError("give either --weights FILE or --run DIR, not both")
+    if best and run is None:
+        raise UsageError("--best: chooses among the checkpoints of a run folder; also give --run DIR")
     own = [*(f"--set {text}" for text in settings.model), *([f"--config {config}"] if config is not None else [])]
     if own and (weights is not None or run is not None):
         raise UsageError(_carried(own[0]))
@@ -47,7 +51,7 @@ def choose_weights(
 
         folder = RunFolder.open(run)
         _refuse_other(folder, plugin)
-        return folder.newest_weights(), f"newest of {run}"
+        return (folder.best_weights(), f"best of {run}") if best else (folder.newest_weights(), f"newest of {run}")
     if plugin is None and config is None:
         raise UsageError("say with what: --plugin NAME, --run DIR or --weights FILE")
     everything = (*settings.model, *settings.translate)

@@ -31,6 +31,9 @@ class RunOptions(Options):
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     clip: float | None = Field(None, gt=0, description="largest gradient norm of a turn; null: no clipping")
     workers: int | None = Field(None, ge=0, description="loader processes; null: as many as the device can use")
+    sync_batch_norm: bool = Field(
+        False, description="batch norms look at the pictures of all ranks, not of one each; on CUDA"
+    )
     log_every: int = Field(10, ge=1, description="steps between two lines of metrics.jsonl")
     sample_every: int = Field(500, ge=1, description="steps between two sample grids")
     checkpoint_every: int = Field(1000, ge=1, description="steps between two checkpoints; the last step always has one")

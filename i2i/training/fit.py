@@ -7,32 +7,26 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from i2i.contracts import API_VERSION, Dataset, Weights
 from i2i.disk.locking import Occupation
-from i2i.errors import BrokenPicture, I2IError, Interrupted
+from i2i.errors import I2IError, Interrupted
 from i2i.plugins import Catalog
 from i2i.ranks.group import largest
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
+from i2i.training.broken import Broken
 from i2i.training.building import loaded_by
 from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
-from i2i.training.diversity import SAMPLES, DiversityWatch
 from i2i.training.listener import DryRun, Listener
 from i2i.training.loop import Loop
+from i2i.training.monitoring import Monitor
 from i2i.training.run_folder import RunFolder, plain
 from i2i.training.runtime import Runtime, memory_explained
-from i2i.training.sizes import check_size
-from i2i.training.validation import MakesValidation, Validating
 
-PREVIEW_ROWS = 4
-FEW = 16
-"""Pictures below which validations tell little."""
 EVERYTHING_DUE = 720_720 - 1
 """A step that ends every interval of up to 16 steps, so that what is done now and then is done in it."""
 NOT_FINITE = "gradients were not finite"
@@ -51,13 +45,11 @@ class Fit:
     loop: Loop
     batches: Batches
     listener: Listener
-    preview: dict[str, Tensor] = field(default_factory=dict)
-    watch: DiversityWatch | None = None
-    validating: Validating | None = None
+    monitor: Monitor
+    broken: Broken
     folder: RunFolder | None = None
     occupation: Occupation | None = None
     """Of the run folder, while this process works on it."""
-    broken: dict[Path, BrokenPicture] = field(default_factory=dict)
     saved_step: int = -1
     saved_at: float = 0.0
     """Seconds of the clock."""
@@ -81,9 +73,9 @@ class Fit:
         if self.loop.step >= steps:
             self.listener.said(f"already at step {self.loop.step} of {steps}; --steps N goes further")
             return self.folder
-        if self._reason_to_end is not None:
-            self.listener.said(f"ended at step {self.loop.step} of {steps} already: {self._reason_to_end}; raise "
-                               f"run.patience in {self.folder.recipe_file} to go further")  # fmt: skip
+        if self.monitor.reason_to_end is not None:
+            text = f"ended at step {self.loop.step} of {steps} already: {self.monitor.reason_to_end}"
+            self.listener.said(f"{text}; raise run.patience in {self.folder.recipe_file} to go further")
             return self.folder
         self._tell_of_idle_steps()
         self.listener.started(self.loop.step, steps)
@@ -94,9 +86,8 @@ class Fit:
                 self.folder.discard()  # nothing was learned: the name is free again
             raise
         finally:
-            if self.broken:
-                self.listener.said(f"pictures left out: {len(self.broken)} ({_listed(list(self.broken))})")
-        self._tell_of_the_best()
+            self.broken.sum_up()
+        self.monitor.sum_up()
         return self.folder
 
     def _train(self) -> None:
@@ -116,7 +107,7 @@ class Fit:
         self.listener.stepped(self.loop.step)
         measured = self._measured() if self._due(run.sample_every) else {}
         self.is_to_be_saved |= self._due(run.checkpoint_every)
-        validates = self.validating is not None and self._due(run.validate_every or 1)
+        validates = run.validate_every is not None and self._due(run.validate_every)
         if (measured or validates or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound(validates):
             return self._go_back(scalars)
         if validates and self.loop.turns.guard.in_a_row == 0:
@@ -130,12 +121,7 @@ class Fit:
 
     @property
     def _goes_on(self) -> bool:
-        return self.loop.step < self.steps and self._reason_to_end is None
-
-    @property
-    def _reason_to_end(self) -> str | None:
-        """What validations say against further steps."""
-        return None if self.validating is None else self.validating.reason_to_end
+        return self.loop.step < self.steps and self.monitor.reason_to_end is None
 
     def _due(self, every: int) -> bool:
         return self.loop.step % every == 0 or self.loop.step == self.steps
@@ -198,18 +184,8 @@ class Fit:
         with memory_explained(ADVICE):
             batch = next(batches)
             for micro_batch in batch:
-                self._note_all(micro_batch)
+                self.broken.note(micro_batch.broken)
             return self.loop.advance(batch)
-
-    def note_broken(self, picture: BrokenPicture) -> None:
-        """Name a broken picture once."""
-        if picture.path in self.broken:
-            return
-        self.broken[picture.path] = picture
-        self.listener.said(f"skipped: {picture}")
-        most = self.recipe.run.max_bad
-        if most is not None and len(self.broken) > most:
-            raise I2IError(f"{len(self.broken)} pictures cannot be read, more than run.max_bad={most}; {self._kept}")
 
     def _is_sound(self, validates: bool = False) -> bool:
         """Whether steps still teach something; says how many do not."""
@@ -232,20 +208,14 @@ class Fit:
             raise I2IError(f"{what}, though it went back once already; {TO_TRY}")
         state = load_checkpoint(checkpoint)
         self.loop.go_back(state["loop"])
-        if self.watch is not None:
-            self.watch.load_state_dict(state["watch"])
-        if self.validating is not None:
-            self.validating.load_state_dict(state.get("validating") or {})
-            self.folder.write_best(self.validating.record)
+        self.monitor.load_state_dict(state)
+        if self.monitor.validating is not None:
+            self.folder.write_best(self.monitor.record)
         self.saved_step, self.masked, self.is_to_be_saved = self.loop.step, self.loop.turns.guard.skipped, False
         self.folder.forget_after(self.loop.step)
         self.logged = (time.perf_counter(), self.loop.step)
         where = f"back to step {self.loop.step}, on with other batches and half the learning rates"
         self.listener.said(f"{what}: {where}")
-
-    @property
-    def _kept(self) -> str:
-        return "nothing was written" if self.folder is None else f"the last checkpoint is step {self.saved_step}'s"
 
     def _read(self, scalars: Mapping[str, Tensor]) -> dict[str, float]:
         """Those that are finite."""
@@ -263,83 +233,20 @@ class Fit:
         self.listener.logged(step, numbers)
         self.logged = (time.perf_counter(), step)
 
-    def open_preview(self) -> None:
-        """Load the samples of the grid: held-out ones; where none of them can be read, training samples."""
+    def _measured(self) -> dict[str, Tensor]:
         with memory_explained(ADVICE):
-            try:
-                preview = self.batches.fixed(self.dataset.validation or self.dataset, PREVIEW_ROWS)
-            except I2IError:
-                preview = self.batches.fixed(self.dataset, PREVIEW_ROWS)
-        self._note_all(preview)
-        check_size(preview.tensors, self.loop.model, self.recipe.dataset.options)
-        self.preview = preview.tensors
-
-    def open_watch(self) -> None:
-        """Load the pictures that an unconditional model's samples are compared with."""
-        count, keys = min(SAMPLES, len(self.dataset)), self.recipe.trainer.entry.value.keys
-        if count < 2 or not keys or not hasattr(self.loop.model, "sample"):
-            return
-        with memory_explained(ADVICE):
-            data = self.batches.fixed(self.dataset, count)
-        self._note_all(data)
-        pictures = self.loop.model.geometry.channelled(data.tensors[keys[0]])
-        self.watch = DiversityWatch(pictures, self.recipe.run.collapse_below)
-
-    def open_validation(self, make: MakesValidation | None) -> None:
-        """Draw the pictures that validations look at: held-out ones; where there are none, training samples."""
-        run = self.recipe.run
-        if run.validate_every is None or make is None:
-            return
-        held_out = self.dataset.validation
-        chosen = held_out if held_out is not None and len(held_out) > 1 else self.dataset
-        with memory_explained(ADVICE):
-            drawn = self.batches.fixed(chosen, min(run.validation_pictures, len(chosen)))
-        self._note_all(drawn)
-        pictures = {key: values.cpu() for key, values in drawn.tensors.items()}
-        validation = make(self.recipe, self.loop, pictures)
-        self.validating = Validating(validation, run.patience)
-        which = "held-out" if chosen is held_out else "training"
-        why = "" if chosen is held_out else ", as none are held out"
-        few = "; few: dataset.validation=0.1 holds out more" if drawn.samples < FEW else ""
-        text = f"validation every {run.validate_every} steps: {validation.in_words or validation.metric}"
-        self.listener.said(f"{text}, on {drawn.samples} {which} pictures{why}{few}")
+            return self.monitor.diversity()
 
     def _validated(self) -> dict[str, Tensor]:
-        """The figure of this step; asks for a checkpoint where it is the best, or the last."""
-        assert self.validating is not None
-        step, metric = self.loop.step, self.validating.metric
         with memory_explained(ADVICE):
-            value = self.validating.measure(self.loop)
-        if not math.isfinite(value):
-            self.listener.said(f"step {step}: {metric} is {value}, which is never the best")
-        self.is_to_be_saved |= self.validating.is_better(value, step)
-        if self._reason_to_end is not None:
-            self.is_to_be_saved = True
-            self.listener.said(f"step {step} is the last: {self._reason_to_end}")
-        return {metric: torch.tensor(value, dtype=torch.float64)}
-
-    def _tell_of_the_best(self) -> None:
-        if self.validating is not None and self.validating.best is not None:
-            self.listener.said(f"best {self.validating.metric}: {self.validating.in_words}")
-
-    def _measured(self) -> dict[str, Tensor]:
-        """The diversity of samples where it is watched; says when it is too low."""
-        if self.watch is None:
-            return {}
-        with memory_explained(ADVICE):
-            diversity = self.watch.measure(self.loop.samples(SAMPLES))
-        if (warning := self.watch.warning(float(diversity), self.loop.step)) is not None:
-            self.listener.said(warning)
-        return {"diversity": diversity}
-
-    def _note_all(self, batch: MicroBatch) -> None:
-        for picture in batch.broken:
-            self.note_broken(picture)
+            figures, is_to_be_kept = self.monitor.validate()
+        self.is_to_be_saved |= is_to_be_kept
+        return figures
 
     def _sample(self) -> None:
         assert self.folder is not None
         with memory_explained(ADVICE):
-            columns = self.loop.preview(self.preview)
+            columns = self.monitor.columns()
         if columns:
             self.folder.show(self.loop.step, columns)
 
@@ -359,16 +266,10 @@ class Fit:
         )
         state = {
             "loop": self.loop.state_dict(),
-            "watch": self.watch and self.watch.state_dict(),
-            "validating": self.validating and self.validating.state_dict(),
+            **self.monitor.state_dict(),
             "loaded": loaded_by(self.loop.trainer),
             "environment": {**self.runtime.describe(), "data": data},
         }
-        best = self.folder.best() if self.validating is None else self.validating.record
+        best = self.folder.best() if self.monitor.validating is None else self.monitor.record
         self.folder.save(self.loop.step, weights, state, self.recipe.run, best)
         self.saved_step, self.saved_at, self.is_to_be_saved = self.loop.step, time.perf_counter(), False
-
-
-def _listed(paths: list[Path], most: int = 5) -> str:
-    text = ", ".join(str(path) for path in paths[:most])
-    return f"{text} and {len(paths) - most} more" if len(paths) > most else text

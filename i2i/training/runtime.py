@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed
-from torch import Tensor
+from torch import Tensor, nn
 
 from i2i.errors import I2IError, UsageError
 from i2i.ranks.shares import share_from_environment
@@ -76,6 +76,21 @@ class Runtime:
         flat /= self.ranks
         for tensor, mean in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
             tensor.detach().copy_(mean.view_as(tensor))
+
+    def synchronised(self, model: nn.Module) -> nn.Module:
+        """The model with batch norms that look at the pictures of all ranks; alone, as it is.
+
+        Raises `UsageError` where torch cannot compute them.
+        """
+        if self.ranks == 1:
+            return model
+        if self.device.type != "cuda":
+            raise UsageError(
+                f"run.sync_batch_norm: torch synchronises batch norms on CUDA alone, and these {self.ranks} ranks "
+                f"compute on {self.device.type}; leave it out: each rank then looks at its own pictures"
+            )
+        synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return synchronised
 
     def memory(self) -> int:
         """The most memory that was in use, in bytes: the device's, or the process's on the CPU."""

@@ -16,6 +16,7 @@ from i2i.plugins import Catalog
 from i2i.ranks.group import from_first, is_first
 from i2i.recipe import Recipe, RunOptions, read_recipe
 from i2i.training.batches import Batches
+from i2i.training.broken import Broken
 from i2i.training.building import (
     build_dataset,
     build_model,
@@ -33,6 +34,7 @@ from i2i.training.checkpoints import WEIGHTS, load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit
 from i2i.training.listener import Listener
 from i2i.training.loop import Loop
+from i2i.training.monitoring import Monitor
 from i2i.training.run_folder import RunFolder, plain, weights_at
 from i2i.training.runtime import Runtime, memory_explained
 from i2i.training.validation import MakesValidation, refuse_without
@@ -98,8 +100,8 @@ def resume(
     fit.folder, fit.occupation = replace(folder, writes=is_first()), occupation
     fit.folder.forget_after(fit.loop.step)
     fit.folder.write_recipe(fit.recipe)
-    if fit.validating is not None:
-        fit.folder.write_best(fit.validating.record)
+    if fit.monitor.validating is not None:
+        fit.folder.write_best(fit.monitor.record)
     return fit
 
 
@@ -124,8 +126,8 @@ def fork(
     recipe = read_recipe(catalog, folder.recipe_file, extra, overrides)
     checkpoint = _newest(folder, listener)
     fit = _continued(catalog, recipe, checkpoint, listener, validation, Loop.fork_state_dict)
-    if fit.validating is not None:
-        fit.validating.restart()
+    if fit.monitor.validating is not None:
+        fit.monitor.validating.restart()
     if fit.steps < fit.loop.step:
         raise UsageError(f"run.steps {fit.steps}: {path} is at step {fit.loop.step} already")
     origin = {"forked": {"from": str(path), "step": fit.loop.step}}
@@ -187,10 +189,7 @@ def _continued(
     except (RuntimeError, KeyError, ValueError) as error:
         why = " ".join(str(error).split())
         raise I2IError(f"{checkpoint}: does not fit the recipe and the installed plugins: {why}") from error
-    if fit.watch is not None:
-        fit.watch.load_state_dict(state.get("watch") or {})
-    if fit.validating is not None:
-        fit.validating.load_state_dict(state.get("validating") or {})
+    fit.monitor.load_state_dict(state)
     fit.saved_step, fit.masked = fit.loop.step, fit.loop.turns.guard.skipped
     now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
     for key in ("device", "precision", "threads", "torch", "data"):
@@ -209,21 +208,22 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: 
     seed_torch("init", run.seed)
     with memory_explained(ADVICE):
         model = build_model(recipe.model)
+        if run.sync_batch_norm:
+            model = runtime.synchronised(model)
         trainer = build_trainer(recipe, model)
         loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema, recipe.translate)
     for remark in (*remarks_of(model), *remarks_of(trainer)):
         listener.said(remark)
     batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
-    fit = Fit(catalog, recipe, runtime, dataset, loop, batches, listener)
-    for picture in dataset.broken:
-        fit.note_broken(picture)
-    fit.open_preview()
-    fit.open_watch()
-    fit.open_validation(validation)
+    broken = Broken(listener.said, run.max_bad)
+    broken.note(dataset.broken)
+    monitor = Monitor(recipe, dataset, batches, loop, broken, listener.said)
+    with memory_explained(ADVICE):
+        monitor.open(validation)
     if run.accumulate * runtime.ranks > 1:
         each = run.batch // run.accumulate // runtime.ranks
         listener.said(f"{run.accumulate} micro-batches of {each} on {runtime.ranks} ranks make a batch of {run.batch}")
-    return fit
+    return Fit(catalog, recipe, runtime, dataset, loop, batches, listener, monitor, broken)
 
 
 def _environment(fit: Fit, catalog: Catalog) -> dict[str, Any]:

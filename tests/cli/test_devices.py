@@ -75,19 +75,41 @@ def test_under_torchrun_it_is_the_same(folder, whole):
     assert identical(*(newest_checkpoint(run / "checkpoints") for run in (whole[1], folder / "elastic")))
 
 
+def test_what_torchrun_starts_again_goes_on_by_itself(folder):
+    """One rank is killed: torchrun ends both and starts them again, with the same command."""
+    steps = 60
+    assert fit(folder, *afresh("straight", "--steps", steps, "--devices", 2)).returncode == 0
+    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"]
+    process = subprocess.Popen(
+        [*run, "-m", "i2i", "fit", *map(str, afresh("again", "--steps", steps))],
+        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.kill(ranks_of(process, folder / "again")[1], signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "run folder: again, on from step " in out, out
+    assert identical(*(newest_checkpoint(folder / name / "checkpoints") for name in ("straight", "again")))
+
+
 def under_way(folder, out):
     """Two ranks in the midst of many steps: (the process, pids of the ranks)."""
     process = subprocess.Popen(
         **command(*afresh(out, "--steps", 100_000, "--devices", 2)),
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    metrics, deadline = folder / out / "metrics.jsonl", time.monotonic() + 120
+    return process, ranks_of(process, folder / out)
+
+
+def ranks_of(process, run):
+    """Their pids, once a step is logged."""
+    metrics, deadline = run / "metrics.jsonl", time.monotonic() + 120
     while not metrics.exists() or not metrics.read_text():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
-    return process, [int(pid) for pid in children.stdout.split()]
+    return [int(pid) for pid in children.stdout.split()]
 
 
 def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder):

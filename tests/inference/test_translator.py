@@ -8,6 +8,7 @@ from i2i import BrokenPicture, I2IError, RecipeError, UsageError, Weights, load,
 from i2i.inference.choosing import choose_weights
 from i2i.inference.opening import Subject
 from i2i.plugins import discover
+from i2i.training.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,13 @@ def test_weights_are_chosen_in_the_order_that_the_design_names(run, tmp_path, mo
         choose_weights(catalog, "cyclegan", None, run)
     with pytest.raises(UsageError, match=r"either --weights FILE or --run DIR, not both"):
         choose_weights(catalog, None, weights, run)
+    with pytest.raises(UsageError, match=r"--best: chooses among the checkpoints of a run folder; also give --run DIR"):
+        choose_weights(catalog, None, weights, None, best=True)
+    with pytest.raises(I2IError, match=r"no validation has found a best checkpoint"):
+        choose_weights(catalog, None, None, run, best=True)
+    RunFolder.open(run).write_best({"step": 1, "metric": "kid", "value": 0.5, "lower_is_better": True})
+    assert choose_weights(catalog, None, None, run, best=True) == (weights, f"best of {run}")
+    RunFolder.open(run).write_best(None)
     with pytest.raises(UsageError, match=r"say with what: --plugin NAME, --run DIR or --weights FILE"):
         choose_weights(catalog, None, None, None)
     with pytest.raises(UsageError, match=r"no weights for cyclegan-digits: none are shipped .* `i2i fit --plugin"):

@@ -309,7 +309,7 @@ def test_submodules_that_a_spec_misspells_are_named_before_training(catalog, ali
 def test_networks_that_are_in_eval_stay_in_eval(catalog, alien_recipe):
     going = start(catalog, alien_recipe(), dry_run=True)
     going.loop.model.lens.eval()
-    going.loop.preview(going.preview)
+    going.loop.preview(going.monitor.preview)
     assert not going.loop.model.lens.training
     assert going.loop.model.trunk.training
 
@@ -378,4 +378,4 @@ def test_the_preview_is_the_weights_files_view(catalog, alien_recipe, tmp_path):
 
 
 def test_nothing_is_watched_where_nothing_is_sampled(catalog, alien_recipe, tmp_path):
-    assert start(catalog, alien_recipe(), tmp_path / "alien").watch is None
+    assert start(catalog, alien_recipe(), tmp_path / "alien").monitor.watch is None

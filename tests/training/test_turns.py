@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import LBFGS, SGD, Adam
 
 from i2i import I2IError, Trainer
+from i2i.errors import UsageError
 from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
 from i2i.training.loop import Loop
@@ -298,6 +299,82 @@ def test_two_ranks_learn_what_one_learns(tmp_path, monkeypatch, parts):
         for parameters, total in (results[0], results[1]):
             assert torch.allclose(parameters, everything(alone.model), rtol=0, atol=1e-6)
             assert torch.allclose(total, x.sum(), atol=1e-5)
+
+
+class Normed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 1))
+
+
+class NormedTrainer(PairTrainer):
+    def __init__(self):
+        Trainer.__init__(self, Normed(), {}, SimpleNamespace())
+
+    def optimizers(self):
+        return {"body": SGD(self.model.parameters(), 0.1)}
+
+    def learning_rate(self, optimizer, step):
+        return 1.0
+
+    def step(self, batch, turns):
+        with turns("body") as turn:
+            turn.minimise(self.model.body(batch["x"]).square().mean())
+        return {}
+
+
+def _normed_rank(rank, store, x, results):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    loop = Loop(NormedTrainer(), Runtime.choose("cpu", "fp32"), RunOptions(batch=8))
+    for _ in range(STEPS):
+        loop.advance([MicroBatch(4 * rank, {"x": x[4 * rank : 4 * rank + 4]})])
+    results[rank] = {name: value.clone() for name, value in loop.model.state_dict().items()}
+    torch.distributed.destroy_process_group()
+
+
+def two_shards_in_one_process(x):
+    """What two ranks are to learn, in plain torch: each normalises its half, gradients and statistics are averaged."""
+    shards = [Normed() for _ in range(2)]
+    for _ in range(STEPS):
+        for shard, part in zip(shards, x.split(4), strict=True):
+            shard.zero_grad()
+            shard.body(part).square().mean().backward()
+        with torch.no_grad():
+            for one, other in zip(*(shard.parameters() for shard in shards), strict=True):
+                change = 0.1 * (one.grad + other.grad) / 2
+                one -= change
+                other -= change
+            for one, other in zip(*(shard.buffers() for shard in shards), strict=True):
+                if one.is_floating_point():
+                    one.copy_((one + other) / 2)
+                    other.copy_(one)
+    return shards[0].state_dict()
+
+
+def test_ranks_with_batch_norm_learn_what_two_shards_in_one_process_learn(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setitem(sys.modules, "test_turns", sys.modules[__name__])
+    monkeypatch.setattr(_normed_rank, "__module__", "test_turns")
+    x = torch.randn(8, 3)
+    expected = two_shards_in_one_process(x)
+    with torch.multiprocessing.Manager() as manager:
+        results = manager.dict()
+        torch.multiprocessing.spawn(_normed_rank, (tmp_path / "store", x, results), nprocs=2)
+        one, other = results[0], results[1]
+    assert all(torch.equal(one[name], other[name]) for name in expected)
+    assert all(torch.allclose(one[name].double(), expected[name].double(), rtol=0, atol=1e-6) for name in expected)
+    assert one["body.1.num_batches_tracked"] == STEPS
+
+
+def test_batch_norms_are_synchronised_on_cuda_alone():
+    model = Normed()
+    assert FP32.synchronised(model) is model
+    with pytest.raises(UsageError, match=r"sync_batch_norm: torch synchronises .* these 2 ranks compute on cpu;"):
+        Runtime(torch.device("cpu"), "fp32", 0, 2).synchronised(model)
+    on_cuda = Runtime(torch.device("cuda"), "fp32", 0, 2).synchronised(model)
+    assert isinstance(on_cuda.body[1], nn.SyncBatchNorm)
+    assert [*on_cuda.state_dict()] == [*Normed().state_dict()]
 
 
 def test_optimise_runs_a_scheme_on_one_batch_inside_no_grad():

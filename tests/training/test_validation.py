@@ -215,7 +215,7 @@ def test_a_run_that_goes_back_forgets_what_validations_found_since(catalog, alie
     going = begun("whole")
     whole = going.run()
     assert going.loop.returns == 1
-    assert going.validating.stale == len([6, 8, 10, 12, 14, 16, 18, 20])
+    assert going.monitor.validating.stale == len([6, 8, 10, 12, 14, 16, 18, 20])
     assert whole.best()["step"] == 4
     assert 4 in checkpoints(whole)
     with pytest.raises(Interrupted):

@@ -1,0 +1,38 @@
+"""Pictures that cannot be read: each is named once, and there may be no more than so many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from i2i.errors import BrokenPicture, I2IError
+
+LISTED = 5
+
+
+class Broken:
+    """The pictures that a run has left out."""
+
+    def __init__(self, say: Callable[[str], None], most: int | None = None) -> None:
+        self.say, self.most = say, most
+        self.pictures: dict[Path, BrokenPicture] = {}
+
+    def note(self, pictures: Iterable[BrokenPicture]) -> None:
+        """Name those that are new. Raises `I2IError` when there are more than `most`."""
+        for picture in pictures:
+            if picture.path not in self.pictures:
+                self.pictures[picture.path] = picture
+                self.say(f"skipped: {picture}")
+        if self.most is not None and len(self.pictures) > self.most:
+            raise I2IError(
+                f"{len(self.pictures)} pictures cannot be read, more than run.max_bad={self.most}; checkpoints, where "
+                "there are any, are intact"
+            )
+
+    def sum_up(self) -> None:
+        """Say how many there were, and the first of them."""
+        if not self.pictures:
+            return
+        names = [str(path) for path in self.pictures]
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        self.say(f"pictures left out: {len(names)} ({', '.join(names[:LISTED])}{more})")
