@@ -39,9 +39,12 @@ def joined(share: Share, environment: Mapping[str, str]) -> Iterator[None]:
     import torch.distributed as distributed
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    where = meeting_point(environment)
+    where, attempt = meeting_point(environment), environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
-        distributed.init_process_group(backend, where, PATIENCE, share.ranks, share.rank)
+        store, _, _ = next(distributed.rendezvous(where, share.rank, share.ranks, timeout=PATIENCE))
+        # torchrun's store outlives ranks that died, with their addresses in it: those of another attempt are not asked
+        fresh = distributed.PrefixStore(f"attempt-{attempt}", store)
+        distributed.init_process_group(backend, None, PATIENCE, share.ranks, share.rank, fresh)
         yield
     except RuntimeError as problem:
         if any(sign in str(problem).lower() for sign in GONE):

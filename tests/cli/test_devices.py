@@ -85,7 +85,7 @@ def test_what_torchrun_starts_again_goes_on_by_itself(folder):
         cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    os.kill(ranks_of(process, folder / "again")[1], signal.SIGKILL)
+    os.kill(ranks_of(process, folder / "again", steps=10)[1], signal.SIGKILL)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "run folder: again, on from step " in out, out
@@ -101,10 +101,10 @@ def under_way(folder, out):
     return process, ranks_of(process, folder / out)
 
 
-def ranks_of(process, run):
-    """Their pids, once a step is logged."""
+def ranks_of(process, run, steps=1):
+    """Their pids, once so many steps are logged."""
     metrics, deadline = run / "metrics.jsonl", time.monotonic() + 120
-    while not metrics.exists() or not metrics.read_text():
+    while not metrics.exists() or metrics.read_text().count("\n") < steps:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
