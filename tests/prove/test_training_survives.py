@@ -35,7 +35,18 @@ KILLS = int(os.environ.get("I2I_PROVE_KILLS", "100"))
 STEPS, DYING = 12, ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir")
 SMALL = ["model.width=4", "model.discriminator_width=4", "dataset.crop=16", "dataset.resize=16", "run.ema=0.9"]
 SMALL += ["run.checkpoint_every=1", "run.keep=2", "run.sample_every=1000", "run.precision=fp32", "run.workers=0"]
-PLUGINS = ["cyclegan-digits", "dcgan-digits", "vae-digits", "pix2pix-holes-light", "srresnet-compact"]
+DATA = Path(os.environ.get("I2I_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+FEATURES = DATA / "weights" / "squeezenet1_1-torchvision-norm.pth"
+DESCRIBED = f"features={{use: squeezenet1_1, weights: {FEATURES}}}"
+PLUGINS = {
+    "cyclegan-digits": [],
+    "dcgan-digits": [],
+    "vae-digits": [],
+    "pix2pix-holes-light": [],
+    "srresnet-compact": [],
+    "srgan-compact": ["dataset.crop=32", f"losses.content.{DESCRIBED}"],
+    "fast-style-light": ["dataset.resize=null", "dataset.size=32", f"trainer.{DESCRIBED}"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +292,11 @@ def test_a_full_disk_leaves_the_checkpoint_before(catalog, recipe, undisturbed, 
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_real_processes_killed_and_started_again_learn_what_one_learns(plugin, digits, tmp_path, figure):
     chance, steps = random.Random(plugin), 24
-    often = ["run.checkpoint_every=2", "run.keep=2", "run.sample_every=1000", "run.precision=fp32"]
+    often = ["run.checkpoint_every=2", "run.keep=2", "run.sample_every=1000", "run.precision=fp32", *PLUGINS[plugin]]
+    if any(DESCRIBED in text for text in often) and not FEATURES.is_file():
+        pytest.skip(f"needs {FEATURES}")
+    if plugin.startswith("fast-style"):
+        often.append(f"trainer.style={next((digits / 'yellow').iterdir())}")
     flags = [part for text in often for part in ("--set", text)]
     source = ["--src", digits / "white"] + (["--target", digits / "yellow"] if plugin.startswith("cyclegan") else [])
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
