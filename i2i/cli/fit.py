@@ -17,6 +17,7 @@ from i2i.ranks.group import MEETING, joined, meeting
 from i2i.ranks.launching import end_with_parent, run_ranks, this_command
 from i2i.ranks.shares import WHOLE, share_from_environment
 from i2i.recipe import load_recipe
+from i2i.training.layout import CHECKPOINTS
 
 if TYPE_CHECKING:
     from i2i.training.listener import DryRun
@@ -106,7 +107,7 @@ def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Pat
 def _is_restarted(out: Path | None) -> bool:
     """Whether torchrun started this once more, after a rank died, and there is a run to go on with."""
     again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    return again and out is not None and (out / "checkpoints").is_dir()
+    return again and out is not None and (out / CHECKPOINTS).is_dir()
 
 
 def _resume(path: Path, steps: Any) -> None:

@@ -37,13 +37,15 @@ def joined(share: Share, environment: Mapping[str, str]) -> Iterator[None]:
         return
     import torch
     import torch.distributed as distributed
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     where, attempt = meeting_point(environment), environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
-        store, _, _ = next(distributed.rendezvous(where, share.rank, share.ranks, timeout=PATIENCE))
+        store, _, _ = next(rendezvous(where, share.rank, share.ranks, timeout=PATIENCE))
         # torchrun's store outlives ranks that died, with their addresses in it: those of another attempt are not asked
-        fresh = distributed.PrefixStore(f"attempt-{attempt}", store)
+        fresh = PrefixStore(f"attempt-{attempt}", store)
         distributed.init_process_group(backend, None, PATIENCE, share.ranks, share.rank, fresh)
         yield
     except RuntimeError as problem:

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from i2i.contracts import Weights
 from i2i.errors import I2IError
-
-WEIGHTS, TRAINING, STATE = "weights.safetensors", "training.safetensors", "state.json"
+from i2i.training.layout import STATE, STEP, TRAINING, WEIGHTS, checkpoints_in, name_of
 
 
 def save_checkpoint(
@@ -36,7 +35,7 @@ def save_checkpoint(
     from safetensors.torch import save_file
 
     tree, tensors = pack(state)
-    final = checkpoint_at(folder, step)
+    final = folder / name_of(step)
     draft = folder / f".{final.name}.{os.getpid()}"
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -50,7 +49,7 @@ def save_checkpoint(
         for name in (WEIGHTS, TRAINING, STATE):
             _flush(draft / name)
         _flush(draft)
-        if final.exists():  # the same step again: a run that was resumed and stopped at once
+        if final.exists():  # a damaged one of the same step: the run went on from one before it
             shutil.rmtree(final)
         draft.rename(final)
         _flush(folder)
@@ -64,33 +63,24 @@ def save_checkpoint(
 
 def prune(folder: Path, step: int, keep: int, keep_every: int | None, protected: Collection[int] = ()) -> None:
     """Keep the newest up to `step`; what is newer was damaged when the run went on from an older one."""
-    found = _newest_first(folder)
-    mine = [path for path in found if checkpoint_step(path) <= step]
-    drafts = folder.glob(".step-*")
-    old = [path for path in mine[keep:] if keep_every is None or checkpoint_step(path) % keep_every]
-    old = [path for path in old if checkpoint_step(path) not in protected]
-    for path in [*old, *(path for path in found if path not in mine), *drafts]:
-        shutil.rmtree(path, ignore_errors=True)
+    found = checkpoints_in(folder)
+    newest = sorted((there for there in found if there <= step), reverse=True)[:keep]
+    for there, path in found.items():
+        is_kept_for_good = keep_every is not None and there % keep_every == 0
+        if there > step or not (there in newest or there in protected or is_kept_for_good):
+            shutil.rmtree(path, ignore_errors=True)
+    for draft in folder.glob(f".{STEP}*"):
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda text: None) -> Path | None:
     """The newest intact checkpoint; damaged ones are passed over, each said in one line."""
-    for path in _newest_first(folder):
+    for path in reversed(checkpoints_in(folder).values()):
         if problem := damage(path):
             say(f"{path}: {problem}; trying the one before")
         else:
             return path
     return None
-
-
-def checkpoint_step(path: Path) -> int:
-    """The step that a checkpoint folder's name tells."""
-    return int(path.name.removeprefix("step-"))
-
-
-def checkpoint_at(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
-    return folder / f"step-{step:07d}"
 
 
 def damage(path: Path) -> str | None:
@@ -166,11 +156,6 @@ def identical(one: Path, other: Path) -> bool:
     """Whether two checkpoints hold the same state, bit for bit."""
     (tree, tensors), (tree_, tensors_) = pack(load_checkpoint(one)), pack(load_checkpoint(other))
     return tree == tree_ and all(torch.equal(tensors[key], tensors_[key]) for key in tensors)
-
-
-def _newest_first(folder: Path) -> list[Path]:
-    found = (path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdigit())
-    return sorted(found, key=checkpoint_step, reverse=True)
 
 
 def _sealed(content: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-STATE = "state.json"
+from i2i.training.layout import STATE
+
 LAST_LINES = 1 << 14
 """Bytes of metrics among which the last whole line is looked for."""
 

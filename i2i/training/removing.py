@@ -10,7 +10,8 @@ from pathlib import Path
 from i2i.disk.locking import OCCUPIED, Occupation
 from i2i.errors import I2IError, UsageError
 from i2i.training.glancing import extent
-from i2i.training.runs import CHECKPOINTS, RECIPE, refuse_others
+from i2i.training.layout import CHECKPOINTS, RECIPE
+from i2i.training.runs import refuse_others
 
 
 @contextmanager

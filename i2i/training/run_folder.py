@@ -19,19 +19,19 @@ from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
 from i2i.images.sheet import contact_sheet
 from i2i.recipe import Recipe, RunOptions
-from i2i.training.checkpoints import (
+from i2i.training.checkpoints import damage, newest_checkpoint, prune, save_checkpoint
+from i2i.training.layout import (
+    BEST,
+    CHECKPOINTS,
+    ENVIRONMENT,
+    METRICS,
+    RECIPE,
+    SAMPLES,
     STATE,
     WEIGHTS,
-    checkpoint_at,
     checkpoint_step,
-    damage,
-    newest_checkpoint,
-    prune,
-    save_checkpoint,
+    name_of,
 )
-
-RECIPE, ENVIRONMENT, METRICS, CHECKPOINTS = "recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints"
-BEST = "best.json"
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class RunFolder:
         """The weights file of the best checkpoint. Raises `I2IError` where none is known, or it is not intact."""
         if (found := self.best()) is None:
             raise I2IError(f"{self.path}: no validation has found a best checkpoint; fit with run.validate_every")
-        checkpoint = checkpoint_at(self.checkpoints, found["step"])
+        checkpoint = self.checkpoints / name_of(found["step"])
         problem = damage(checkpoint) if checkpoint.is_dir() else "is missing"
         if problem is not None:
             raise I2IError(f"{checkpoint}: the best checkpoint, {problem}; without the best, the newest is taken")
@@ -172,7 +172,7 @@ class RunFolder:
 
     def sample_path(self, step: int) -> Path:
         """Where the sample grid of a step goes."""
-        return self.path / "samples" / f"step-{step:07d}.png"
+        return self.path / SAMPLES / f"{name_of(step)}.png"
 
 
 def plain(description: Mapping[str, object]) -> dict[str, Any]:

@@ -15,10 +15,8 @@ import psutil
 from i2i.disk.locking import OCCUPIED, try_lock
 from i2i.errors import I2IError, UsageError
 from i2i.training.glancing import extent, last_logged, newest_intact, plan_of
+from i2i.training.layout import BEST, CHECKPOINTS, ENVIRONMENT, METRICS, RECIPE, checkpoints_in
 
-RECIPE, ENVIRONMENT, METRICS, CHECKPOINTS = "recipe.yaml", "environment.json", "metrics.jsonl", "checkpoints"
-BEST, STEP = "best.json", "step-"
-"""As `run_folder` and `checkpoints` name them, which import torch; a test compares."""
 RUNNING, DAMAGED, FINISHED, STOPPED = "running", "damaged", "finished", "stopped"
 
 
@@ -91,7 +89,7 @@ def is_run(path: Path) -> bool:
 def look_at(path: Path) -> Run:
     """A run folder without reading a tensor of it."""
     plan = plan_of(path / RECIPE)
-    checkpoints, occupant = checkpoints_of(path), occupant_of(path)
+    checkpoints, occupant = checkpoints_in(path / CHECKPOINTS), occupant_of(path)
     newest = newest_intact(checkpoints)
     step, problem = newest.step, newest.complaint if plan is not None else f"{RECIPE} cannot be read"
     if occupant is not None:
@@ -111,12 +109,6 @@ def look_at(path: Path) -> Run:
         written=written,
         size=size,
     )
-
-
-def checkpoints_of(path: Path) -> dict[int, Path]:
-    """Step → checkpoint folder, in order."""
-    found = (entry for entry in (path / CHECKPOINTS).glob(f"{STEP}*") if entry.name.removeprefix(STEP).isdigit())
-    return dict(sorted((int(entry.name.removeprefix(STEP)), entry) for entry in found))
 
 
 def best_of(path: Path) -> Best | None:
@@ -150,7 +142,7 @@ def intact_checkpoint(path: Path, step: int | None = None, say: Callable[[str], 
     from i2i.training.checkpoints import damage, newest_checkpoint
 
     refuse_others(path)
-    there = checkpoints_of(path)
+    there = checkpoints_in(path / CHECKPOINTS)
     if step is None:
         newest = newest_checkpoint(path / CHECKPOINTS, say)
         if newest is None:

@@ -30,8 +30,9 @@ from i2i.training.building import (
     with_steps,
 )
 from i2i.training.chance import seed_torch
-from i2i.training.checkpoints import WEIGHTS, load_checkpoint, newest_checkpoint
+from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit
+from i2i.training.layout import WEIGHTS
 from i2i.training.listener import Listener
 from i2i.training.loop import Loop
 from i2i.training.monitoring import Monitor

@@ -23,8 +23,7 @@ from i2i.cli.runs import runs as command
 from i2i.contracts import Weights
 from i2i.disk.locking import OCCUPIED, Occupation, Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
-from i2i.training import checkpoints, comparing, glancing, run_folder
-from i2i.training import runs as described
+from i2i.training import comparing
 from i2i.training.checkpoints import identical, load_checkpoint, save_checkpoint
 from i2i.training.listener import Listener
 from i2i.training.starting import resume, start
@@ -219,13 +218,6 @@ def test_help_and_listing_import_no_torch(run):
     done = subprocess.run([sys.executable, "-c", code], cwd=run.parents[1], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert '"recipe": "alien"' in done.stdout
-
-
-def test_names_on_the_disk_are_those_that_runs_are_written_under(run):
-    names = ("RECIPE", "ENVIRONMENT", "METRICS", "CHECKPOINTS", "BEST")
-    assert [getattr(described, name) for name in names] == [getattr(run_folder, name) for name in names]
-    assert glancing.STATE == checkpoints.STATE
-    assert [path.name for path in described.checkpoints_of(run).values()] == list(STEPS)
 
 
 # compare

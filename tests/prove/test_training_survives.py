@@ -22,7 +22,8 @@ from safetensors.torch import load_file
 import i2i
 from i2i.errors import I2IError
 from i2i.training import checkpoints
-from i2i.training.checkpoints import checkpoint_step, damage, identical, newest_checkpoint
+from i2i.training.checkpoints import damage, identical, newest_checkpoint
+from i2i.training.layout import checkpoint_step
 from i2i.training.listener import Listener
 from i2i.training.starting import resume, start
 

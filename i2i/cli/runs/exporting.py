@@ -26,7 +26,8 @@ def export(run: Path, out: Path, step: int | None, best: bool, force: bool) -> N
     i2i runs export monet --out monet.safetensors
     i2i runs export monet --best --out monet-best.safetensors
     """
-    from i2i.training.runs import BEST, best_of, intact_checkpoint, refuse_others
+    from i2i.training.layout import BEST
+    from i2i.training.runs import best_of, intact_checkpoint, refuse_others
 
     refuse_others(run)
     _refuse_target(out, force)
@@ -40,7 +41,7 @@ def export(run: Path, out: Path, step: int | None, best: bool, force: bool) -> N
 
     from i2i.disk.drafts import complete_or_not_at_all
     from i2i.images.limits import amount
-    from i2i.training.checkpoints import WEIGHTS, checkpoint_step
+    from i2i.training.layout import WEIGHTS, checkpoint_step
 
     with (checkpoint / WEIGHTS).open("rb") as source, complete_or_not_at_all(out) as stream:
         while piece := source.read(1 << 20):

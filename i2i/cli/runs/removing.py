@@ -48,22 +48,24 @@ def rm(paths: tuple[Path, ...], keep_newest: bool, yes: bool) -> None:
 
 def _kept(path: Path) -> list[Path]:
     """The newest intact checkpoint, and the best where there is one: `best.json` goes on naming it."""
-    from i2i.training.runs import best_of, checkpoints_of, intact_checkpoint
+    from i2i.training.layout import CHECKPOINTS, checkpoints_in
+    from i2i.training.runs import best_of, intact_checkpoint
 
     newest, best = intact_checkpoint(path, say=lambda text: click.echo(text, err=True)), best_of(path)
-    there = checkpoints_of(path)
+    there = checkpoints_in(path / CHECKPOINTS)
     return [newest] if best is None or there.get(best.step, newest) == newest else [newest, there[best.step]]
 
 
 def _intended(path: Path, kept: Sequence[Path] | None) -> str:
     """What would go, in a line."""
     from i2i.images.limits import amount
-    from i2i.training.runs import checkpoints_of, look_at
+    from i2i.training.layout import CHECKPOINTS, checkpoints_in
+    from i2i.training.runs import look_at
 
     if kept is None:
         run = look_at(path)
         return f"{path}: {run.recipe or 'a damaged run'}, step {run.step} of {run.steps}, {amount(run.size)}"
-    going = [there.name for there in checkpoints_of(path).values() if there not in kept]
+    going = [there.name for there in checkpoints_in(path / CHECKPOINTS).values() if there not in kept]
     return f"{path}: {', '.join(going) or 'nothing'} of its checkpoints"
 
 
