@@ -15,7 +15,7 @@ help:
 	@echo "make test    all tests but the slow proofs"
 	@echo "make check   ruff and mypy"
 	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
-	@echo "make prove   the slow proofs: quality of trained models"
+	@echo "make prove   the slow proofs: quality of trained models, batches and trainings that are killed, hostile pictures"
 	@echo "make bench   start-up; a training step, an enlargement, a folder of files, each beside the plain way"
 	@echo "make clean   remove what these made"
 
