@@ -151,6 +151,8 @@ def stopping_on_signals(console: Console) -> Iterator[None]:
             console.signal_number = number
             console.said("stopping after this step; the run will be saved (Ctrl-C again: end at once)")
             return
+        if console.running:
+            console.said("ended at once; what was saved before is intact")
         for other in numbers:
             signal.signal(other, signal.SIG_IGN)  # whoever keeps pressing sees no traceback of the clean-up
         if number == signal.SIGINT:

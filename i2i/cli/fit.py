@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +14,7 @@ import click
 
 from i2i.errors import Interrupted, UsageError
 from i2i.plugins import discover
-from i2i.ranks.group import MEETING, joined, meeting
+from i2i.ranks.group import MEETING, is_first, is_restarted, joined, may_be_restarted, meeting
 from i2i.ranks.launching import end_with_parent, run_ranks, this_command
 from i2i.ranks.shares import WHOLE, share_from_environment
 from i2i.recipe import load_recipe
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     from i2i.training.listener import DryRun
 
 FOLDERS = ("src", "target")
-RUN_KEYS = ("steps", "batch", "seed", "precision", "device")
+RUN_KEYS = ("steps", "batch", "seed", "precision", "device", "max_bad")
 PATH = click.Path(path_type=Path)
 
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Sugar for `--set run.KEY=…`."""
     for name in reversed(RUN_KEYS):
-        command = click.option(f"--{name}", help=f"The same as --set run.{name}=…")(command)
+        command = click.option(f"--{name.replace('_', '-')}", help=f"The same as --set run.{name}=…")(command)
     return command
 
 
@@ -62,6 +63,8 @@ def fit(devices: int | None, **given: Any) -> None:
     i2i fit --resume my-run
     i2i fit --resume my-run --fork slower --set trainer.learning_rate=0.0001
     """
+    if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to save
     share = share_from_environment(os.environ)
     if share == WHOLE and (devices or 1) > 1:
         tell = lambda line, is_error: click.echo(line, err=is_error)  # noqa: E731
@@ -79,35 +82,37 @@ def fit(devices: int | None, **given: Any) -> None:
 
 
 def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path | None, **given: Any) -> None:
-    extra = [("--" + name, f"run.{name}", _number(name, given[name])) for name in RUN_KEYS if given[name] is not None]
-    if resume is None and fork is None and _is_restarted(given["out"]):
-        return _resume(given["out"], None)
-    if fork is not None:
+    flags = {name: f"--{name.replace('_', '-')}" for name in RUN_KEYS if given[name] is not None}
+    extra = [(flag, f"run.{name}", _number(name, given[name])) for name, flag in flags.items()]
+    restarted = is_restarted(os.environ)
+    if fork is not None and not (restarted and (fork / CHECKPOINTS).is_dir()):
         return _fork(resume, fork, extra, plugin=plugin, config=config, **given)
+    if fork is not None:
+        return _resume(fork, None)
     if resume is not None:
         _refuse_with_resume(plugin=plugin, config=config, **given)
         return _resume(resume, given["steps"] and _number("steps", given["steps"]))
     catalog = discover()
     folders = {flag: given[flag] for flag in FOLDERS}
     recipe = load_recipe(catalog, plugin, config, given["overrides"], extra, folders, needs_data=True)
+    if may_be_restarted(os.environ) and given["out"] is None:
+        raise UsageError("--out: say where; torchrun starts this again where a rank dies, and it could not be found")
 
     from i2i.cli.console import console_of, stopping_on_signals
     from i2i.evaluation.validating import validation
-    from i2i.training.starting import start
+    from i2i.training.starting import begun, start
 
+    if restarted and begun(catalog, given["out"], recipe):
+        return _resume(given["out"], None)
     with console_of(recipe.name) as console, stopping_on_signals(console):
         run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"], validation)
         if given["dry_run"]:
-            _tell(run.try_one_step(), run.steps)
+            dry = run.try_one_step()
+            if is_first():
+                _tell(dry, run.steps)
         else:
             console.describe(run)
             console.finished(run.run(), run)
-
-
-def _is_restarted(out: Path | None) -> bool:
-    """Whether torchrun started this once more, after a rank died, and there is a run to go on with."""
-    again = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
-    return again and out is not None and (out / CHECKPOINTS).is_dir()
 
 
 def _resume(path: Path, steps: Any) -> None:
@@ -121,9 +126,9 @@ def _resume(path: Path, steps: Any) -> None:
         console.finished(run.run(), run)
 
 
-def _fork(path: Path | None, out: Path, extra: list[tuple[str, str, Any]], **given: Any) -> None:
+def _fork(path: Path | None, new: Path, extra: list[tuple[str, str, Any]], **given: Any) -> None:
     if path is None:
-        raise UsageError(f"--fork {out}: says where a run that --resume RUN names goes on")
+        raise UsageError(f"--fork {new}: says where a run that --resume RUN names goes on")
     recipes = ("plugin", "config", "src", "target", "out", "init", "dry_run")
     if others := [f"--{name.replace('_', '-')}" for name in recipes if given[name]]:
         raise UsageError(
@@ -134,8 +139,8 @@ def _fork(path: Path | None, out: Path, extra: list[tuple[str, str, Any]], **giv
     from i2i.evaluation.validating import validation
     from i2i.training.starting import fork
 
-    with console_of(str(out)) as console, stopping_on_signals(console):
-        run = fork(discover(), path, out, given["overrides"], extra, console, validation)
+    with console_of(str(new)) as console, stopping_on_signals(console):
+        run = fork(discover(), path, new, given["overrides"], extra, console, validation)
         console.describe(run)
         console.finished(run.run(), run)
 
@@ -150,7 +155,7 @@ def _refuse_with_resume(**given: Any) -> None:
 
 
 def _number(name: str, text: str) -> Any:
-    return int(text) if name in {"steps", "batch", "seed"} and text.lstrip("-").isdigit() else text
+    return int(text) if name in {"steps", "batch", "seed", "max_bad"} and text.lstrip("-").isdigit() else text
 
 
 def _tell(dry: DryRun, steps: int) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
+from weakref import ref
 
 import psutil
 
@@ -101,6 +103,7 @@ class Occupation:
             self._stream.close()
             who = f"process {process} on {machine}" if machine else "another process"
             raise Occupied(f"{folder}: {who} works on it; wait until that has ended, or stop it")
+        _close_in_children(self._stream)
         self._stream.truncate(0)
         self._stream.write(f"{os.getpid()} on {platform.node()}\n")
         self._stream.flush()
@@ -110,6 +113,18 @@ class Occupation:
         with suppress(OSError):  # the folder may have gone
             self._path.unlink()
         self._stream.close()
+
+
+def _close_in_children(stream: IO[str]) -> None:
+    """A lock is held as long as anybody has the file open, which a forked process would, such as one that loads."""
+    mine = ref(stream)
+
+    def close() -> None:
+        if (inherited := mine()) is not None:
+            inherited.close()
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=close)
 
 
 def _lives(process: str, machine: str) -> bool:

@@ -15,6 +15,7 @@ from i2i.ranks.shares import WHOLE, Share
 
 MEETING = "I2I_MEETING"
 """Where the ranks of `run_ranks` find each other."""
+RESTARTS, MOST_RESTARTS = "TORCHELASTIC_RESTART_COUNT", "TORCHELASTIC_MAX_RESTARTS"
 PATIENCE = datetime.timedelta(minutes=10)
 """How long a rank waits for others that are alive, such as for the one that writes a checkpoint."""
 GONE = ("closed by peer", "reset by peer", "broken pipe", "timed out", "connection refused", "connection was closed")
@@ -41,10 +42,12 @@ def joined(share: Share, environment: Mapping[str, str]) -> Iterator[None]:
     from torch.distributed.rendezvous import rendezvous
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    where, attempt = meeting_point(environment), environment.get("TORCHELASTIC_RESTART_COUNT", "0")
+    # torchrun's store outlives ranks that died, with their addresses in it: those of another attempt are not asked.
+    # On several machines it has a new store for each, and their counts of attempts may differ.
+    attempt = environment.get(RESTARTS, "0") if share.local_ranks == share.ranks else "0"
+    where = meeting_point(environment)
     try:
         store, _, _ = next(rendezvous(where, share.rank, share.ranks, timeout=PATIENCE))
-        # torchrun's store outlives ranks that died, with their addresses in it: those of another attempt are not asked
         fresh = PrefixStore(f"attempt-{attempt}", store)
         distributed.init_process_group(backend, None, PATIENCE, share.ranks, share.rank, fresh)
         yield
@@ -67,6 +70,16 @@ def meeting_point(environment: Mapping[str, str]) -> str:
     if nodes and (job := environment.get("SLURM_JOB_ID", "")).isdecimal():
         return f"tcp://{_first_of(nodes)}:{20_000 + int(job) % 20_000}"
     raise UsageError("the ranks know no place to meet: set MASTER_ADDR and MASTER_PORT, as torchrun does")
+
+
+def is_restarted(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun has started the ranks once more, as far as any of them is told."""
+    return bool(largest(int(environment.get(RESTARTS, "0"))))
+
+
+def may_be_restarted(environment: Mapping[str, str]) -> bool:
+    """Whether torchrun would start the ranks once more."""
+    return int(environment.get(MOST_RESTARTS, "0")) > 0
 
 
 @contextmanager

@@ -56,14 +56,15 @@ def run_ranks(
     """Run `command` as so many ranks on this machine, wait for all, and give the worst of their exit codes.
 
     A signal's (130, 143) is worse than 1, that than 2, 3 and 0. A rank that is killed counts as 1; the others go on,
-    unless they work `together`: then they are given some time to end by themselves.
+    unless they work `together`: then they are given some time to end by themselves, and the code of the first that
+    failed counts, as the others fail for it.
     Each rank's lines are handed to `tell`, one at a time, its name in front. SIGINT, SIGTERM and SIGHUP are passed on
-    to the ranks, which end by themselves; call it from the main thread. Cores are shared out, unless OMP_NUM_THREADS
-    says how many each has. Raises what `tell` raises, when all have ended.
+    to the ranks, which end by themselves, and SIGUSR1 to those that work together; call it from the main thread. Cores
+    are shared out, unless OMP_NUM_THREADS says how many each has. Raises what `tell` raises, when all have ended.
     """
     voice, running, signals = _Voice(tell), list[_Rank](), list[int]()
     shared = {"OMP_NUM_THREADS": str(max(1, _cores() // ranks))}
-    with _passing_on_signals(running, signals):
+    with _passing_on_signals(running, signals, together):
         try:
             for place in range(ranks):
                 if not signals:
@@ -76,11 +77,13 @@ def run_ranks(
             codes = []
             for rank in _as_they_end(running, voice):
                 codes.append(rank.exit_code(signals))
-                if together and codes[-1] != 0:
+                if together and codes[-1] not in (0, *(128 + number for number in signals)):
                     _end(running, TOGETHER_SECONDS)
         finally:
             _end(running)
     voice.raise_problem()
+    if together and not signals:
+        return next((code for code in codes if code), 0)
     return max([*codes, *(128 + number for number in signals[: ranks - len(running)])], key=_badness)
 
 
@@ -162,15 +165,17 @@ class _Rank:
 
 
 @contextmanager
-def _passing_on_signals(running: Sequence[_Rank], signals: list[int]) -> Iterator[None]:
-    """Hand to the ranks what this process is sent, and note it; signals that are ignored stay ignored."""
+def _passing_on_signals(running: Sequence[_Rank], signals: list[int], together: bool) -> Iterator[None]:
+    """Hand to the ranks what this process is sent, and note what is to end them; what is ignored stays ignored."""
+    asking = [signal.SIGUSR1] if together and hasattr(signal, "SIGUSR1") else []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        signals.append(number)
+        if number not in asking:
+            signals.append(number)
         for rank in running:
             rank.process.send_signal(number)
 
-    numbers = [signal.SIGINT, signal.SIGTERM, *([] if os.name == "nt" else [signal.SIGHUP])]
+    numbers = [signal.SIGINT, signal.SIGTERM, *([] if os.name == "nt" else [signal.SIGHUP]), *asking]
     before = {number: signal.getsignal(number) for number in numbers}
     heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
     for number in heard:

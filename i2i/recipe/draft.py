@@ -92,7 +92,7 @@ class Draft:
                 takes = ", ".join(f"--{known}" for known in meaning) or "no folders"
                 self.problems.append(f"--{flag}: the dataset '{dataset.name}' takes {takes}")
             elif paths:
-                self.tree["dataset"][meaning[flag]] = [str(Path(path).absolute()) for path in paths]
+                self.tree["dataset"][meaning[flag]] = [_absolute(path) for path in paths]
                 self.origins["dataset", meaning[flag]] = f"--{flag}"
 
     def _merge(self, into: dict[str, Any], data: Mapping[str, Any], label: str, at: Keys) -> None:
@@ -272,3 +272,8 @@ def _leaves(at: Keys, value: Any) -> Iterator[tuple[Keys, Any]]:
         return
     for key, inside in value.items():
         yield from _leaves((*at, str(key)), inside)
+
+
+def _absolute(place: str) -> str:
+    """A path from the root; a URL as it is."""
+    return place if "://" in place else str(Path(place).absolute())

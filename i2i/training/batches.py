@@ -20,7 +20,6 @@ from i2i.training.chance import generator_for, rng_for
 from i2i.training.runtime import Runtime
 
 MAX_BROKEN_IN_A_ROW = 100
-WORKER_GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,13 @@ class Batches:
             generator=torch.Generator(),
         )
         loaded = iter(loader)
-        while True:
-            yield [self._prepared(step, part, next(loaded)) for part in range(self.accumulate)]
-            step += 1
+        try:
+            while True:
+                yield [self._prepared(step, part, next(loaded)) for part in range(self.accumulate)]
+                step += 1
+        finally:  # now, not when the last reference to it has gone, which an error's traceback may keep
+            if hasattr(loaded, "_shutdown_workers"):
+                loaded._shutdown_workers()
 
     def fixed(self, dataset: Dataset, count: int) -> MicroBatch:
         """The same few samples every time, from anywhere in the dataset; where it has fewer, they come again."""
@@ -177,7 +180,7 @@ def _default_workers(device: torch.device) -> int:
 
 
 def _leave_signals_to_the_loop(worker: int) -> None:
-    """Signals go to the whole group: the loop needs its workers until it has saved, so they outlive SIGTERM a while."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "alarm"):
-        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_GRACE_SECONDS))
+    """Signals go to the whole group: the loop needs its workers until it has saved, and they end when it does."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

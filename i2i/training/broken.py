@@ -25,8 +25,8 @@ class Broken:
                 self.say(f"skipped: {picture}")
         if self.most is not None and len(self.pictures) > self.most:
             raise I2IError(
-                f"{len(self.pictures)} pictures cannot be read, more than run.max_bad={self.most}; checkpoints, where "
-                "there are any, are intact"
+                f"pictures that cannot be read: {len(self.pictures)}, more than run.max_bad={self.most}; mend them, or "
+                "allow more, for a run that goes on in its recipe.yaml"
             )
 
     def sum_up(self) -> None:

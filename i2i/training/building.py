@@ -210,6 +210,12 @@ def start_from(model: nn.Module, part: Part, weights: Weights, source: str) -> N
     trained_on, wanted = _classes(weights.recipe.get("model", {})), _classes(part.as_dict())
     if trained_on != wanted:
         raise UsageError(f"{source}: its classes are {trained_on}; here they are {wanted}: start without --init")
+    refuse_other_shapes(model, part, weights, source)
+    model.load_state_dict(dict(weights.tensors), strict=False)
+
+
+def refuse_other_shapes(model: nn.Module, part: Part, weights: Weights, source: str) -> None:
+    """Raise `I2IError` where a tensor of a weights file does not fit a model, built from `part`."""
     state = model.state_dict()
     for key, tensor in weights.tensors.items():
         if key not in state or state[key].shape != tensor.shape:
@@ -218,7 +224,6 @@ def start_from(model: nn.Module, part: Part, weights: Weights, source: str) -> N
                 f"{source}: does not fit this model: {key} is {tuple(tensor.shape)} there, here {there}"
                 f"{_other_options(weights.recipe.get('model', {}), part.as_dict())}"
             )
-    model.load_state_dict(dict(weights.tensors), strict=False)
 
 
 def _other_options(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:

@@ -47,6 +47,7 @@ def save_checkpoint(
             json.dumps(_sealed({"step": step, "files": hashes, "state": tree})), encoding="utf-8"
         )
         for name in (WEIGHTS, TRAINING, STATE):
+            (draft / name).chmod((draft / STATE).stat().st_mode)  # as the umask has it
             _flush(draft / name)
         _flush(draft)
         if final.exists():  # a damaged one of the same step: the run went on from one before it
@@ -54,7 +55,7 @@ def save_checkpoint(
         draft.rename(final)
         _flush(folder)
     except (OSError, SafetensorError) as error:
-        raise I2IError(f"{final}: checkpoint not written ({error}); the ones before it are intact") from error
+        raise I2IError(f"{final}: checkpoint not written ({error}); what was saved before is intact") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     prune(folder, step, keep, keep_every, protected)
@@ -73,9 +74,17 @@ def prune(folder: Path, step: int, keep: int, keep_every: int | None, protected:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def newest_checkpoint(folder: Path, say: Callable[[str], None] = lambda text: None) -> Path | None:
-    """The newest intact checkpoint; damaged ones are passed over, each said in one line."""
-    for path in reversed(checkpoints_in(folder).values()):
+def newest_checkpoint(
+    folder: Path, say: Callable[[str], None] = lambda text: None, before: int | None = None
+) -> Path | None:
+    """The newest intact checkpoint; damaged ones are passed over, each said in one line.
+
+    One of before a step, where there is one.
+    """
+    found = checkpoints_in(folder)
+    older = [path for step, path in found.items() if before is not None and step < before]
+    newer = [path for path in found.values() if path not in older]
+    for path in [*reversed(older), *reversed(newer)]:
         if problem := damage(path):
             say(f"{path}: {problem}; trying the one before")
         else:

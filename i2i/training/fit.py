@@ -15,12 +15,12 @@ from i2i.contracts import API_VERSION, Dataset, Weights
 from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, Interrupted
 from i2i.plugins import Catalog
-from i2i.ranks.group import largest
+from i2i.ranks.group import RankLost, from_first, largest
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.broken import Broken
 from i2i.training.building import loaded_by
-from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
+from i2i.training.checkpoints import damage, load_checkpoint, newest_checkpoint
 from i2i.training.listener import DryRun, Listener
 from i2i.training.loop import Loop
 from i2i.training.monitoring import Monitor
@@ -29,6 +29,8 @@ from i2i.training.runtime import Runtime, memory_explained
 
 EVERYTHING_DUE = 720_720 - 1
 """A step that ends every interval of up to 16 steps, so that what is done now and then is done in it."""
+LOADER = "DataLoader worker"
+"""How torch begins to say that one has ended."""
 NOT_FINITE = "gradients were not finite"
 TO_TRY = "the last checkpoint is intact; try a lower trainer.learning_rate, run.clip=1 or run.precision=fp32"
 ADVICE = "lower run.batch or the size of the pictures, raise run.accumulate, use run.precision=bf16 or a smaller model"
@@ -63,6 +65,11 @@ class Fit:
         """Train to the last step. Raises `Interrupted` after saving when the listener asks to stop."""
         try:
             return self._run()
+        except RuntimeError as problem:
+            if LOADER not in str(problem):
+                raise
+            raise I2IError(f"{' '.join(str(problem).split())}: a process that loads pictures was ended, perhaps for "
+                           "want of memory; lower run.workers") from problem  # fmt: skip
         finally:
             if self.occupation is not None:
                 self.occupation.end()
@@ -81,9 +88,13 @@ class Fit:
         self.listener.started(self.loop.step, steps)
         try:
             self._train()
-        except BaseException:
+        except BaseException as error:
             if fresh and self.loop.step == 0:
                 self.folder.discard()  # nothing was learned: the name is free again
+                raise
+            if isinstance(error, Exception) and not isinstance(error, Interrupted | RankLost):
+                resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
+                self.listener.said(f"step {self.saved_step} is saved; once that is mended: {resume_it}")
             raise
         finally:
             self.broken.sum_up()
@@ -119,6 +130,19 @@ class Fit:
         if self._due(run.sample_every) or not self._goes_on:
             self._sample()
 
+    def forget_lost_best(self) -> None:
+        """What validations found the best is none where its checkpoint has gone since; `best.json` tells which is."""
+        assert self.folder is not None
+        validating = self.monitor.validating
+        if validating is None:
+            return
+        if validating.best is not None and (problem := damage(self.folder.checkpoint(validating.best.step))):
+            self.listener.said(
+                f"the best checkpoint, step {validating.best.step}: {problem}; the best is sought afresh"
+            )
+            validating.restart()
+        self.folder.write_best(validating.record)
+
     @property
     def _goes_on(self) -> bool:
         return self.loop.step < self.steps and self.monitor.reason_to_end is None
@@ -134,14 +158,17 @@ class Fit:
         """Save, or save and end, if any rank is asked to."""
         saves = self.listener.should_save() or self._minutes_are_over()
         signal_number, saves_somewhere = divmod(largest(2 * (self.listener.should_stop() or 0) + saves), 2)
-        is_new = self.saved_step < self.loop.step and self.loop.turns.guard.in_a_row == 0
-        if is_new and (signal_number or saves_somewhere):
-            self._save()
+        if (signal_number or saves_somewhere) and self.saved_step < self.loop.step:
+            if self.loop.turns.guard.in_a_row == 0 and self.loop.is_finite():
+                self._save()
+            else:
+                self.is_to_be_saved = True  # as soon as there is a sound step
         if signal_number:
             self._stop(signal_number)
 
     def _stop(self, signal_number: int) -> None:
         assert self.folder is not None
+        from_first(None)  # the others stay until the first has written
         if self.loop.step == 0:
             raise Interrupted("stopped before the first step", signal_number)
         saved = "saved" if self.saved_step == self.loop.step else f"saved as it was at step {self.saved_step}"
@@ -203,14 +230,15 @@ class Fit:
         values = {name: float(value) for name, value in scalars.items()}
         exploded = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
         what = f"step {step}: {', '.join(exploded) or NOT_FINITE}"
-        checkpoint = newest_checkpoint(self.folder.checkpoints, self.listener.said)
+        began = step - self.loop.turns.guard.in_a_row  # the weights of that step may be those that exploded
+        checkpoint = newest_checkpoint(self.folder.checkpoints, self.listener.said, before=began)
         if self.loop.returns or checkpoint is None:
+            self._log(scalars)
             raise I2IError(f"{what}, though it went back once already; {TO_TRY}")
         state = load_checkpoint(checkpoint)
         self.loop.go_back(state["loop"])
         self.monitor.load_state_dict(state)
-        if self.monitor.validating is not None:
-            self.folder.write_best(self.monitor.record)
+        self.forget_lost_best()
         self.saved_step, self.masked, self.is_to_be_saved = self.loop.step, self.loop.turns.guard.skipped, False
         self.folder.forget_after(self.loop.step)
         self.logged = (time.perf_counter(), self.loop.step)
@@ -270,6 +298,6 @@ class Fit:
             "loaded": loaded_by(self.loop.trainer),
             "environment": {**self.runtime.describe(), "data": data},
         }
-        best = self.folder.best() if self.monitor.validating is None else self.monitor.record
+        best = self.folder.told_best() if self.monitor.validating is None else self.monitor.record
         self.folder.save(self.loop.step, weights, state, self.recipe.run, best)
         self.saved_step, self.saved_at, self.is_to_be_saved = self.loop.step, time.perf_counter(), False

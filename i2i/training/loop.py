@@ -165,12 +165,16 @@ class Loop:
         self.returns, self.passed_over = state["returns"], state["passed_over"]
 
     def fork_state_dict(self, state: dict[str, Any]) -> None:
-        """As `load_state_dict`, but optimizers keep what they were made with, such as another learning rate."""
+        """As `load_state_dict`, but optimizers keep what they were made with, such as another learning rate.
+
+        That numbers had exploded is forgotten, with the lower rates that followed.
+        """
         made_with = {name: _made_with(optimizer) for name, optimizer in self.optimizers.items()}
         self.load_state_dict(state)
         for name, optimizer in self.optimizers.items():
             for group, options in zip(optimizer.param_groups, made_with[name], strict=True):
                 group.update(options)
+        self.turns.rate, self.returns = 1.0, 0
 
     @classmethod
     def optimise(

@@ -124,7 +124,8 @@ class Monitor:
         chosen = held_out if held_out is not None and len(held_out) > 1 else self.dataset
         drawn = self._fixed(chosen, min(run.validation_pictures, len(chosen)))
         validation = make(self.recipe, self.loop, {key: values.cpu() for key, values in drawn.tensors.items()})
-        which, why = ("held-out", "") if chosen is held_out else ("training", ", as none are held out")
+        only = "none are" if held_out is None else "only one is"
+        which, why = ("held-out", "") if chosen is held_out else ("training", f", as {only} held out")
         few = "; few: dataset.validation=0.1 holds out more" if drawn.samples < FEW else ""
         text = f"validation every {run.validate_every} steps: {validation.in_words or validation.metric}"
         self.say(f"{text}, on {drawn.samples} {which} pictures{why}{few}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from i2i.contracts import Weights
 from i2i.disk.drafts import complete_or_not_at_all
+from i2i.disk.locking import OCCUPIED
 from i2i.errors import I2IError, UsageError
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
@@ -46,20 +48,30 @@ class RunFolder:
     def create(cls, path: Path, recipe: Recipe, environment: Mapping[str, Any]) -> RunFolder:
         """A new run folder. Raises `UsageError` where something lies there, `I2IError` where none can be made."""
         cls.refuse_existing(path)
+        cls.make(path)
+        cls(path).write_recipe(recipe)
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            cls(path).write_recipe(recipe)
             (path / ENVIRONMENT).write_text(json.dumps(environment, indent=2, default=str) + "\n", encoding="utf-8")
         except OSError as error:
             raise I2IError(f"{path}: the run folder cannot be written: {error.strerror}") from error
         return cls(path)
 
     @staticmethod
-    def refuse_existing(path: Path) -> None:
-        """Raise `UsageError` where something lies there already."""
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    def make(path: Path) -> None:
+        """The folder itself. Raises `I2IError` where it cannot be made."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise I2IError(f"{path}: the run folder cannot be written: {error.strerror}") from error
+
+    @staticmethod
+    def refuse_existing(path: Path, flag: str = "--out") -> None:
+        """Raise `UsageError` where something lies there already, other than who works there."""
+        if path.is_file():
+            raise UsageError(f"{path}: is a file; choose another {flag}")
+        if path.exists() and (not path.is_dir() or any(entry.name != OCCUPIED for entry in path.iterdir())):
             hint = f"go on with --resume {path}, or " if (path / RECIPE).exists() else ""
-            raise UsageError(f"{path}: exists and is not empty; {hint}choose another --out")
+            raise UsageError(f"{path}: exists and is not empty; {hint}choose another {flag}")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -83,20 +95,23 @@ class RunFolder:
         """Write the recipe, complete or not at all."""
         if not self.writes:
             return
-        draft = self.path / f".{RECIPE}"
-        draft.write_text(as_yaml(recipe), encoding="utf-8")
-        draft.replace(self.recipe_file)
+        with complete_or_not_at_all(self.recipe_file) as stream:
+            stream.write(as_yaml(recipe).encode())
 
     @property
     def checkpoints(self) -> Path:
         """The folder of checkpoints."""
         return self.path / CHECKPOINTS
 
+    def checkpoint(self, step: int) -> Path:
+        """Where that of a step lies, if it does."""
+        return self.checkpoints / name_of(step)
+
     def newest_weights(self) -> Path:
         """The weights file of the newest intact checkpoint. Raises `I2IError` where there is none yet."""
         checkpoint = newest_checkpoint(self.checkpoints)
         if checkpoint is None:
-            raise I2IError(f"{self.path}: holds no intact checkpoint yet")
+            raise I2IError(f"{self.path}: holds no intact checkpoint")
         return checkpoint / WEIGHTS
 
     def best(self) -> dict[str, Any] | None:
@@ -108,6 +123,12 @@ class RunFolder:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise I2IError(f"{self.path / BEST}: cannot be read ({error})") from error
+
+    def told_best(self) -> dict[str, Any] | None:
+        """As `best`; None where what tells of it is damaged."""
+        with suppress(I2IError):
+            return self.best()
+        return None
 
     def write_best(self, found: Mapping[str, Any] | None) -> None:
         """Tell what the best validation found, complete or not at all; None: there is none."""
@@ -123,18 +144,22 @@ class RunFolder:
         """The weights file of the best checkpoint. Raises `I2IError` where none is known, or it is not intact."""
         if (found := self.best()) is None:
             raise I2IError(f"{self.path}: no validation has found a best checkpoint; fit with run.validate_every")
-        checkpoint = self.checkpoints / name_of(found["step"])
+        checkpoint = self.checkpoint(found["step"])
         problem = damage(checkpoint) if checkpoint.is_dir() else "is missing"
         if problem is not None:
-            raise I2IError(f"{checkpoint}: the best checkpoint, {problem}; without the best, the newest is taken")
+            raise I2IError(f"{checkpoint}: the best checkpoint, {problem}; leave --best out for the newest")
         return checkpoint / WEIGHTS
 
     def log(self, step: int, scalars: Mapping[str, float]) -> None:
         """One line of metrics."""
         if not self.writes:
             return
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **scalars}) + "\n")
+        file = self.path / METRICS
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"step": step, **scalars}) + "\n")
+        except OSError as error:
+            raise I2IError(f"{file}: cannot be written ({error.strerror}); checkpoints are intact") from error
 
     def take_metrics(self, other: RunFolder, step: int) -> None:
         """Begin with the metrics that another run had up to a step."""
@@ -147,9 +172,8 @@ class RunFolder:
         file = self.path / METRICS
         if self.writes and file.exists():
             lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            draft = file.with_name(f".{METRICS}")
-            draft.write_text("".join(line for line in lines if _step_of(line) <= step), encoding="utf-8")
-            draft.replace(file)
+            with complete_or_not_at_all(file) as stream:
+                stream.write("".join(line for line in lines if _step_of(line) <= step).encode())
 
     def save(
         self, step: int, weights: Weights, state: dict[str, Any], run: RunOptions, best: Mapping[str, Any] | None
@@ -157,7 +181,7 @@ class RunFolder:
         """A checkpoint, and which one is the best; what `best.json` names is there at any moment."""
         if not self.writes:
             return
-        named = self.best()
+        named = self.told_best()
         steps = {found["step"] for found in (named, best) if found is not None}
         save_checkpoint(self.checkpoints, step, weights, state, run.keep, run.keep_every, steps)
         if best != named:  # only now may the one before go

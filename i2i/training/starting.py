@@ -23,6 +23,7 @@ from i2i.training.building import (
     build_trainer,
     migrated,
     refuse_other_files,
+    refuse_other_shapes,
     remarks_of,
     start_from,
     with_classes,
@@ -32,7 +33,7 @@ from i2i.training.building import (
 from i2i.training.chance import seed_torch
 from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit
-from i2i.training.layout import WEIGHTS
+from i2i.training.layout import CHECKPOINTS, RECIPE, WEIGHTS
 from i2i.training.listener import Listener
 from i2i.training.loop import Loop
 from i2i.training.monitoring import Monitor
@@ -101,8 +102,7 @@ def resume(
     fit.folder, fit.occupation = replace(folder, writes=is_first()), occupation
     fit.folder.forget_after(fit.loop.step)
     fit.folder.write_recipe(fit.recipe)
-    if fit.monitor.validating is not None:
-        fit.folder.write_best(fit.monitor.record)
+    fit.forget_lost_best()
     return fit
 
 
@@ -122,7 +122,7 @@ def fork(
     """
     listener = listener or Listener()
     if is_first():
-        RunFolder.refuse_existing(out)
+        RunFolder.refuse_existing(out, "--fork")
     folder = RunFolder.open(path)
     recipe = read_recipe(catalog, folder.recipe_file, extra, overrides)
     checkpoint = _newest(folder, listener)
@@ -139,21 +139,54 @@ def fork(
     return fit
 
 
+def begun(catalog: Catalog, path: Path, recipe: Recipe) -> bool:
+    """Whether a run of this recipe can go on in a folder, as every rank is told.
+
+    What was begun there without a checkpoint is removed. Raises `UsageError` where another run lies there.
+    """
+    return bool(from_first(is_first() and _begun(catalog, path, recipe)))
+
+
+def _begun(catalog: Catalog, path: Path, recipe: Recipe) -> bool:
+    if not (path / RECIPE).is_file():
+        return False
+    there, asked = read_recipe(catalog, path / RECIPE).as_dict(), with_scale(recipe).as_dict()
+    if others := {name: values for name, values in _differing(there, asked).items() if values[1] is not None}:
+        raise UsageError(f"{path}: another run lies there ({', '.join(others)} differ); choose another --out")
+    if newest_checkpoint(path / CHECKPOINTS) is None:
+        Occupation(path).end()  # where another process works on it, that is said
+        RunFolder(path).discard()
+        return False
+    return True
+
+
 def _make_folder(fit: Fit, path: Path, environment: dict[str, Any]) -> None:
     """The run folder, which the first rank makes and writes to."""
-    if is_first():
-        fit.folder, fit.occupation = RunFolder.create(path, fit.recipe, environment), Occupation(path)
-    else:
+    if not is_first():
         fit.folder = RunFolder(path, writes=False)
+        return
+    RunFolder.refuse_existing(path)
+    RunFolder.make(path)
+    fit.occupation = Occupation(path)
+    try:
+        fit.folder = RunFolder.create(path, fit.recipe, environment)
+    except BaseException:
+        fit.occupation.end()
+        RunFolder(path).discard()
+        raise
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """What differs between two recipes and decides the numbers: `trainer.learning_rate 0.1 → 0.2`."""
+    return [f"{name} {old} → {new}" for name, (old, new) in _differing(before, after).items()]
+
+
+def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     old, new = _flat(before), _flat(after)
     defaults = {f"run.{name}": field.default for name, field in RunOptions.model_fields.items()}
     old = {**{name: value for name, value in defaults.items() if name in new}, **old}  # of before there was the option
     names = [name for name in {**old, **new} if name not in HARMLESS and old.get(name) != new.get(name)]
-    return [f"{name} {old.get(name)} → {new.get(name)}" for name in names]
+    return {name: (old.get(name), new.get(name)) for name in names}
 
 
 def _flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -185,6 +218,7 @@ def _continued(
     refuse_other_files(fit.loop.model, read_header(checkpoint / WEIGHTS).get("loaded", {}), str(checkpoint))
     state: Any = load_checkpoint(checkpoint)
     refuse_other_files(fit.loop.trainer, state.get("loaded", {}), str(checkpoint))
+    refuse_other_shapes(fit.loop.model, recipe.model, Weights.load(checkpoint / WEIGHTS), str(checkpoint))
     try:
         load(fit.loop, state["loop"])
     except (RuntimeError, KeyError, ValueError) as error:
@@ -193,9 +227,11 @@ def _continued(
     fit.monitor.load_state_dict(state)
     fit.saved_step, fit.masked = fit.loop.step, fit.loop.turns.guard.skipped
     now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
-    for key in ("device", "precision", "threads", "torch", "data"):
-        if (before := state["environment"].get(key)) != now[key]:
-            listener.said(f"{key} was {before}, is {now[key]}: the run goes on, but not bit for bit as it would have")
+    for key in ("device", "precision", "ranks", "threads", "torch", "data"):
+        before, after = (_flat({key: found.get(key)}) for found in (state["environment"], now))
+        names = [name for name in after if before.get(name) != after[name]]
+        if other := ", ".join(f"{name} was {before.get(name)}, is {after[name]}" for name in names):
+            listener.said(f"{other}: the run goes on, but not bit for bit as it would have")
     return fit
 
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
+from i2i.training.layout import checkpoint_step
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 SMALL = ["model.width=4", "model.discriminator_width=4", "dataset.crop=16", "dataset.resize=16", "run.batch=2"]
@@ -81,6 +82,12 @@ def test_under_torchrun_it_is_the_same_though_a_rank_is_killed_and_all_are_start
     assert identical(*(newest_checkpoint(run / "checkpoints") for run in (whole[1], folder / "elastic")))
 
 
+def test_a_run_folder_that_is_there_is_wrong_usage_for_all(folder, whole):
+    done = fit(folder, *afresh("whole", "--steps", STEPS, "--devices", 2))
+    assert done.returncode == 2
+    assert "Error: whole: exists and is not empty; go on with --resume whole, or choose another --out" in done.stderr
+
+
 def under_way(folder, out):
     """Two ranks in the midst of many steps: (the process, pids of the ranks)."""
     process = subprocess.Popen(
@@ -111,8 +118,13 @@ def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder):
     assert newest_checkpoint(folder / "killed" / "checkpoints") is not None
 
 
-def test_a_signal_saves_once_and_ends_all(folder):
+def test_signals_save_once_and_go_on_or_end_all(folder):
     process, _ = under_way(folder, "stopped")
+    there = folder / "stopped" / "checkpoints"
+    while checkpoint_step(newest_checkpoint(there)) % 3 == 0:  # those that come by themselves
+        assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said

@@ -120,7 +120,7 @@ def test_shards_that_changed_between_two_halves_of_a_run_are_told(
         tar.add(shards / "photos" / "0.png", "6.png")
     listener = Stopping()
     resume(catalog, tmp_path / "run", listener=listener).occupation.end()  # type: ignore[union-attr]
-    (told,) = [line for line in listener.heard if line.startswith("data was")]
+    (told,) = [line for line in listener.heard if line.startswith("data.")]
     assert told.endswith(": the run goes on, but not bit for bit as it would have")
 
 

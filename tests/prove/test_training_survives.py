@@ -283,7 +283,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(catalog, recipe, undisturbed, 
         code, said = forked(work)
         assert code == 1, (code, said)
         assert "checkpoint not written" in said
-        assert "the ones before it are intact" in said
+        assert "what was saved before is intact" in said
         kept += identical(newest(run), undisturbed[4])
         shutil.rmtree(run)
     figure(f"no room at 50 places of a save: the checkpoint before is intact {kept} of 50 times")

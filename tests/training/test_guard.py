@@ -186,7 +186,7 @@ def test_more_broken_pictures_than_allowed_end_the_run(catalog, alien_recipe, tm
         (folders / "photos" / f"{number}.png").write_bytes(b"no picture")
     allowed = ["run.steps=8", "run.max_bad=2"]
     start(catalog, alien_recipe(*allowed), tmp_path / "run").run()
-    with pytest.raises(I2IError, match=r"2 pictures cannot be read, more than run\.max_bad=1; "):
+    with pytest.raises(I2IError, match=r"pictures that cannot be read: 2, more than run\.max_bad=1; "):
         start(catalog, alien_recipe("run.steps=8", "run.max_bad=1"), tmp_path / "other").run()
 
 

@@ -238,7 +238,7 @@ def test_a_best_that_was_lost_with_the_newest_checkpoint_is_not_named_any_more(c
     assert run.best()["step"] == 2
     assert Weights.load(run.best_weights()).step == 2
     shutil.rmtree(run.checkpoints / "step-0000002")
-    with pytest.raises(I2IError, match=r"step-0000002: the best checkpoint, is missing; without the best, "):
+    with pytest.raises(I2IError, match=r"step-0000002: the best checkpoint, is missing; leave --best out"):
         run.best_weights()
 
 
