@@ -522,11 +522,11 @@ def test_folders_are_kept_absolute_and_unresolved(basic: Catalog, tmp_path: Path
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     monkeypatch.chdir(tmp_path)
-    folders = {"src": ("link", "/elsewhere"), "target": ("b",)}
+    folders = {"src": ("link", "/elsewhere"), "target": ("b", "s3://bucket/c.tar")}
     recipe = load_recipe(basic, "basic", overrides=["dataset.use=flat"], folders=folders, needs_data=True)
     assert recipe.dataset.options.model_dump() == {
         "source": [f"{tmp_path}/link", "/elsewhere"],
-        "target": [f"{tmp_path}/b"],
+        "target": [f"{tmp_path}/b", "s3://bucket/c.tar"],
         "size": 8,
     }
 

@@ -137,9 +137,8 @@ class Fit:
         if validating is None:
             return
         if validating.best is not None and (problem := damage(self.folder.checkpoint(validating.best.step))):
-            self.listener.said(
-                f"the best checkpoint, step {validating.best.step}: {problem}; the best is sought afresh"
-            )
+            where = f"the best checkpoint, of step {validating.best.step}"
+            self.listener.said(f"{where}: {problem}; the best is sought afresh")
             validating.restart()
         self.folder.write_best(validating.record)
 

@@ -38,9 +38,9 @@ def fit(folder, *arguments):
 def under_way(folder, out):
     """A run of very many steps, after a few of them."""
     flags = [part for text in SMALL for part in ("--set", text)]
-    digits = ("--src", "digits/white", "--target", "digits/yellow")
+    flags += ["--src", "digits/white", "--target", "digits/yellow", "--steps", "100000", "--batch", "2"]
     process = subprocess.Popen(
-        **command(folder, "--plugin", "cyclegan-digits", *digits, "--steps", 100_000, "--batch", 2, *flags, "--out", out),
+        **command(folder, "--plugin", "cyclegan-digits", *flags, "--out", out),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     deadline = time.monotonic() + 120

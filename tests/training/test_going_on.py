@@ -11,7 +11,7 @@ from i2i.disk.locking import Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
 from i2i.training.listener import Listener
-from i2i.training.starting import fork, resume, start
+from i2i.training.starting import begun, fork, resume, start
 
 
 class Stopping(Listener):
@@ -81,13 +81,25 @@ def pairs(states):
 
 
 def test_a_fork_that_does_not_fit_is_refused_and_makes_no_folder(catalog, stopped, tmp_path):
-    with pytest.raises(I2IError, match="does not fit this model: painter.weight is .* width is 4 there, 7 here"):
+    with pytest.raises(I2IError, match=r"does not fit this model: painter\.weight is .* width is 4 there, 7 here"):
         fork(catalog, stopped, tmp_path / "fork", ["model.width=7"])
     with pytest.raises(UsageError, match=r"run\.steps 3: .*run is at step 4 already"):
         fork(catalog, stopped, tmp_path / "fork", ["run.steps=3"])
     assert not (tmp_path / "fork").exists()
     with pytest.raises(UsageError, match="exists and is not empty"):
         fork(catalog, stopped, stopped)
+
+
+def test_what_is_started_once_more_goes_on_with_its_own_run_alone(catalog, alien_recipe, stopped, tmp_path):
+    recipe = alien_recipe("run.log_every=1")
+    assert begun(catalog, stopped, recipe)
+    assert not begun(catalog, tmp_path / "none", recipe)
+    with pytest.raises(UsageError, match=r"run: another run lies there \(run\.seed differ\); choose another --out"):
+        begun(catalog, stopped, alien_recipe("run.seed=7"))
+    for checkpoint in (stopped / "checkpoints").iterdir():
+        (checkpoint / "state.json").unlink()
+    assert not begun(catalog, stopped, recipe)
+    assert not stopped.exists()  # the name is free for a start
 
 
 def test_two_processes_never_train_one_run(catalog, alien_recipe, stopped, tmp_path):

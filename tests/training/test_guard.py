@@ -171,6 +171,26 @@ def test_a_run_that_went_back_goes_on_bit_for_bit_after_a_stop(catalog, alien_re
     assert identical(newest_checkpoint(whole.checkpoints), newest_checkpoint(run.checkpoints))
 
 
+def test_it_goes_back_to_before_the_steps_that_were_masked(catalog, alien_recipe, tmp_path):
+    """The weights of the step that they began at may be what exploded."""
+    notes, options = Notes(), ["run.steps=12", "run.checkpoint_every=5", "run.max_masked=3", "run.log_every=1"]
+    going = poisoned(start(catalog, alien_recipe(*options), tmp_path / "run", listener=notes), {5, 6, 7})
+    going.run()
+    assert [line for line in notes.lines if "back to step 0, on with other batches" in line]
+
+
+def test_a_stop_amid_masked_steps_is_saved_when_one_is_sound(catalog, alien_recipe, tmp_path):
+    class Saving(Notes):
+        def should_save(self):
+            return self.step == 6
+
+    options = ["run.steps=12", "run.checkpoint_every=100", "run.keep=9", "run.log_every=100"]
+    run = poisoned(start(catalog, alien_recipe(*options), tmp_path / "run", listener=Saving()), {4, 5, 6}).run()
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == [
+        "step-0000000", "step-0000008", "step-0000012"
+    ]  # fmt: skip
+
+
 def test_the_second_time_it_ends_with_the_reason_and_the_checkpoint_intact(catalog, alien_recipe, tmp_path):
     going = poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "run"), set(range(11, 40)))
     with pytest.raises(I2IError, match=r"^step 13: painter is nan, .*, though it went back once already; "):

@@ -367,6 +367,34 @@ def test_ranks_with_batch_norm_learn_what_two_shards_in_one_process_learn(tmp_pa
     assert one["body.1.num_batches_tracked"] == STEPS
 
 
+def _searching_rank(rank, store, x, results):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+
+    def play(model, part, turns):
+        with turns("one") as turn:
+            turn.minimise(lambda: (model.one(part) - part.flip(1)).square().mean())
+
+    def make(model):
+        return {"one": LBFGS(model.one.parameters(), max_iter=5, line_search_fn="strong_wolfe")}
+
+    loop = loop_of(play, Runtime.choose("cpu", "fp32"), make, batch=8)
+    for _ in range(3):
+        loop.advance([MicroBatch(4 * rank, {"x": x[4 * rank : 4 * rank + 4]})])
+    results[rank] = everything(loop.model)
+    torch.distributed.destroy_process_group()
+
+
+def test_ranks_search_along_one_line(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setitem(sys.modules, "test_turns", sys.modules[__name__])
+    monkeypatch.setattr(_searching_rank, "__module__", "test_turns")
+    x = torch.cat([torch.randn(4, 3), 5 * torch.randn(4, 3)])
+    with torch.multiprocessing.Manager() as manager:
+        results = manager.dict()
+        torch.multiprocessing.spawn(_searching_rank, (tmp_path / "store", x, results), nprocs=2)
+        assert torch.equal(results[0], results[1])
+
+
 def test_batch_norms_are_synchronised_on_cuda_alone():
     model = Normed()
     assert FP32.synchronised(model) is model

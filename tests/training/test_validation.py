@@ -242,6 +242,27 @@ def test_a_best_that_was_lost_with_the_newest_checkpoint_is_not_named_any_more(c
         run.best_weights()
 
 
+def test_a_best_whose_checkpoint_went_before_the_newest_was_damaged_is_sought_afresh(catalog, alien_recipe, tmp_path):
+    figures = told([0.5, 0.4, 0.6, 0.6, 0.2, 0.6, 0.6, 0.3])
+    keeping = [*OFTEN, "run.keep=2", "run.checkpoint_every=1"]
+    with pytest.raises(Interrupted):
+        start(catalog, alien_recipe(*keeping), tmp_path / "run", listener=Notes(5), validation=figures).run()
+    run, notes = RunFolder.open(tmp_path / "run"), Notes()
+    assert checkpoints(run) == [4, 5]  # step 2, the best until 5 was, has gone
+    (run.checkpoints / "step-0000005" / "weights.safetensors").write_bytes(b"")
+    going = resume(catalog, run.path, listener=notes, validation=figures)
+    assert "the best checkpoint, of step 2: state.json is missing; the best is sought afresh" in notes.lines
+    assert run.best() is None
+    going.run()
+    assert run.best()["step"] == 5
+
+
+def test_a_best_json_that_cannot_be_read_keeps_no_checkpoint_from_being_saved(catalog, alien_recipe, tmp_path):
+    going = start(catalog, alien_recipe(), tmp_path / "run")
+    (tmp_path / "run" / "best.json").write_text("{")
+    assert checkpoints(going.run())[-1] == going.steps
+
+
 def test_killed_between_the_checkpoint_and_the_name_of_the_best_it_has_both_afterwards(
     catalog, alien_recipe, tmp_path, monkeypatch
 ):

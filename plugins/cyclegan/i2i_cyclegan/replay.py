@@ -14,16 +14,24 @@ class ReplayPool:
         self.pictures: list[Tensor] = []
 
     def exchange(self, fresh: Tensor) -> Tensor:
-        """(B, C, H, W) → as many pictures: each a fresh one, or with chance ½ an older one that it replaces."""
+        """(B, C, H, W) → as many pictures: each a fresh one, or with chance ½ an older one that it replaces.
+
+        What is not finite is grey, black or white in the pool: the step that it came from changes nothing else.
+        """
         shown = []
         for picture in fresh:
             if len(self.pictures) < self.size:
-                self.pictures.append(picture.clone())  # a view would keep its whole batch in memory
+                self.pictures.append(_finite(picture))  # a view would keep its whole batch in memory
                 shown.append(picture)
             elif self.size and torch.rand(()) < 0.5:
                 slot = int(torch.randint(self.size, ()))
                 shown.append(self.pictures[slot].to(picture))
-                self.pictures[slot] = picture.clone()
+                self.pictures[slot] = _finite(picture)
             else:
                 shown.append(picture)
         return torch.stack(shown)
+
+
+def _finite(picture: Tensor) -> Tensor:
+    """A copy."""
+    return picture.nan_to_num(0.5, 1, 0)

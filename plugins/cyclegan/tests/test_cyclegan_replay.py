@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import torch
 from i2i_cyclegan.replay import ReplayPool
 from torch import Tensor
@@ -73,3 +75,10 @@ def test_what_is_shown_is_a_function_of_torchs_seed() -> None:
 
     assert run(1) == run(1)
     assert run(1) != run(2)
+
+
+def test_what_is_not_finite_is_not_kept() -> None:
+    pool = ReplayPool(2)
+    broken = torch.tensor([math.nan, math.inf, -math.inf, 0.25]).view(1, 1, 2, 2)
+    assert bool(pool.exchange(broken).isnan().any())
+    assert pool.pictures[0].flatten().tolist() == [0.5, 1, 0, 0.25]
