@@ -13,8 +13,8 @@ from torch import Tensor
 
 from i2i.contracts.weights import read_header
 from i2i.errors import I2IError
+from i2i.training.changing import changes
 from i2i.training.layout import STATE, TRAINING, WEIGHTS, checkpoint_step
-from i2i.training.starting import changes
 
 PARTS = {"model": "weights", "optimizers": "optimizers", "ema": "moving average", "trainers": "pools"}
 OTHER_PART = "course"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.ranks.group import from_first, is_first
-from i2i.recipe import Recipe, RunOptions, read_recipe
+from i2i.recipe import Recipe, read_recipe
 from i2i.training.batches import Batches
 from i2i.training.broken import Broken
 from i2i.training.building import (
@@ -31,21 +31,16 @@ from i2i.training.building import (
     with_steps,
 )
 from i2i.training.chance import seed_torch
+from i2i.training.changing import changes, differing, flat
 from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit
-from i2i.training.layout import CHECKPOINTS, RECIPE, WEIGHTS
+from i2i.training.layout import CHECKPOINTS, RECIPE, WEIGHTS, checkpoints_in
 from i2i.training.listener import Listener
 from i2i.training.loop import Loop
 from i2i.training.monitoring import Monitor
 from i2i.training.run_folder import RunFolder, plain, weights_at
 from i2i.training.runtime import Runtime, memory_explained
 from i2i.training.validation import MakesValidation, refuse_without
-
-HARMLESS = frozenset(
-    f"run.{name}"
-    for name in ("steps", "device", "workers", "log_every", "sample_every", "checkpoint_every", "checkpoint_minutes")
-) | {"name", "run.keep", "run.keep_every", "run.max_bad", "run.note", "run.validate_every", "run.patience"}
-"""What may change while a run goes on, as no number depends on it."""
 
 
 def start(
@@ -142,7 +137,7 @@ def fork(
 def begun(catalog: Catalog, path: Path, recipe: Recipe) -> bool:
     """Whether a run of this recipe can go on in a folder, as every rank is told.
 
-    What was begun there without a checkpoint is removed. Raises `UsageError` where another run lies there.
+    What was begun there and has no checkpoint yet is removed. Raises `UsageError` where another run lies there.
     """
     return bool(from_first(is_first() and _begun(catalog, path, recipe)))
 
@@ -151,9 +146,9 @@ def _begun(catalog: Catalog, path: Path, recipe: Recipe) -> bool:
     if not (path / RECIPE).is_file():
         return False
     there, asked = read_recipe(catalog, path / RECIPE).as_dict(), with_scale(recipe).as_dict()
-    if others := {name: values for name, values in _differing(there, asked).items() if values[1] is not None}:
+    if others := {name: values for name, values in differing(there, asked).items() if values[1] is not None}:
         raise UsageError(f"{path}: another run lies there ({', '.join(others)} differ); choose another --out")
-    if newest_checkpoint(path / CHECKPOINTS) is None:
+    if not checkpoints_in(path / CHECKPOINTS):
         Occupation(path).end()  # where another process works on it, that is said
         RunFolder(path).discard()
         return False
@@ -170,32 +165,11 @@ def _make_folder(fit: Fit, path: Path, environment: dict[str, Any]) -> None:
     fit.occupation = Occupation(path)
     try:
         fit.folder = RunFolder.create(path, fit.recipe, environment)
-    except BaseException:
+    except BaseException as error:
+        if not isinstance(error, UsageError):  # what lies there is another's then
+            RunFolder(path).discard()
         fit.occupation.end()
-        RunFolder(path).discard()
         raise
-
-
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What differs between two recipes and decides the numbers: `trainer.learning_rate 0.1 → 0.2`."""
-    return [f"{name} {old} → {new}" for name, (old, new) in _differing(before, after).items()]
-
-
-def _differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    old, new = _flat(before), _flat(after)
-    defaults = {f"run.{name}": field.default for name, field in RunOptions.model_fields.items()}
-    old = {**{name: value for name, value in defaults.items() if name in new}, **old}  # of before there was the option
-    names = [name for name in {**old, **new} if name not in HARMLESS and old.get(name) != new.get(name)]
-    return {name: (old.get(name), new.get(name)) for name in names}
-
-
-def _flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys → values."""
-    found: dict[str, Any] = {}
-    for key, value in recipe.items():
-        inner = value if isinstance(value, dict) else None
-        found |= {above + key: value} if inner is None else _flat(inner, f"{above}{key}.")
-    return found
 
 
 def _newest(folder: RunFolder, listener: Listener) -> Path:
@@ -228,7 +202,7 @@ def _continued(
     fit.saved_step, fit.masked = fit.loop.step, fit.loop.turns.guard.skipped
     now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
     for key in ("device", "precision", "ranks", "threads", "torch", "data"):
-        before, after = (_flat({key: found.get(key)}) for found in (state["environment"], now))
+        before, after = (flat({key: found.get(key)}) for found in (state["environment"], now))
         names = [name for name in after if before.get(name) != after[name]]
         if other := ", ".join(f"{name} was {before.get(name)}, is {after[name]}" for name in names):
             listener.said(f"{other}: the run goes on, but not bit for bit as it would have")

@@ -1,6 +1,7 @@
 """Runs that go on: with the recipe they had, or in another folder with another one."""
 
 import json
+import shutil
 import signal
 
 import pytest
@@ -98,6 +99,8 @@ def test_what_is_started_once_more_goes_on_with_its_own_run_alone(catalog, alien
         begun(catalog, stopped, alien_recipe("run.seed=7"))
     for checkpoint in (stopped / "checkpoints").iterdir():
         (checkpoint / "state.json").unlink()
+    assert begun(catalog, stopped, recipe)  # to go on with it says what is wrong
+    shutil.rmtree(stopped / "checkpoints")
     assert not begun(catalog, stopped, recipe)
     assert not stopped.exists()  # the name is free for a start
 
