@@ -9,7 +9,7 @@ import time
 import pytest
 
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-from i2i.training.layout import checkpoint_step
+from i2i.training.layout import checkpoints_in
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
 SMALL = ["model.width=4", "model.discriminator_width=4", "dataset.crop=16", "dataset.resize=16", "run.batch=2"]
@@ -120,11 +120,12 @@ def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder):
 
 def test_signals_save_once_and_go_on_or_end_all(folder):
     process, _ = under_way(folder, "stopped")
-    there = folder / "stopped" / "checkpoints"
-    while checkpoint_step(newest_checkpoint(there)) % 3 == 0:  # those that come by themselves
+    deadline = time.monotonic() + 60
+    while all(step % 3 == 0 for step in checkpoints_in(folder / "stopped" / "checkpoints")):  # as they come anyway
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
         process.send_signal(signal.SIGUSR1)
-        time.sleep(0.05)
+        time.sleep(0.2)
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
