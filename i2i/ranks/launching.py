@@ -166,7 +166,10 @@ class _Rank:
 
 @contextmanager
 def _passing_on_signals(running: Sequence[_Rank], signals: list[int], together: bool) -> Iterator[None]:
-    """Hand to the ranks what this process is sent, and note what is to end them; what is ignored stays ignored."""
+    """Hand to the ranks what this process is sent, and note what is to end them.
+
+    What is to end them and is ignored, as SIGHUP by nohup, stays ignored.
+    """
     asking = [signal.SIGUSR1] if together and hasattr(signal, "SIGUSR1") else []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
@@ -177,7 +180,7 @@ def _passing_on_signals(running: Sequence[_Rank], signals: list[int], together: 
 
     numbers = [signal.SIGINT, signal.SIGTERM, *([] if os.name == "nt" else [signal.SIGHUP]), *asking]
     before = {number: signal.getsignal(number) for number in numbers}
-    heard = [number for number in numbers if before[number] is not signal.SIG_IGN]
+    heard = [number for number in numbers if number in asking or before[number] is not signal.SIG_IGN]
     for number in heard:
         signal.signal(number, pass_on)
     try:
