@@ -243,8 +243,8 @@ def test_a_generator_that_ignores_its_latents_is_told_of_once(
     recipe = i2i.load_recipe(catalog, "dcgan", overrides=[*SMALL, f"dataset.source={pictures}", *extra])
     notes = Notes()
     run = i2i.start(catalog, recipe, tmp_path / "run", listener=notes)
-    assert run.watch is not None
-    run.watch.was_diverse = True
+    assert run.monitor.watch is not None
+    run.monitor.watch.was_diverse = True
     with torch.no_grad():
         run.loop.model.generator.layers[0].weight.zero_()  # type: ignore[union-attr, operator, index]
     run.run()
@@ -259,12 +259,12 @@ def test_diversity_is_logged_even_where_nobody_wants_to_be_warned(trained: Train
 
 def test_a_resumed_run_does_not_warn_again(catalog: i2i.Catalog, trained: Trained, pictures: Path) -> None:
     run = i2i.resume(catalog, trained(steps=1), steps=2)
-    assert run.watch is not None
-    assert run.watch.state_dict() == {"was_diverse": False, "warned": False}
-    run.watch.load_state_dict({"was_diverse": True, "warned": True})
+    assert run.monitor.watch is not None
+    assert run.monitor.watch.state_dict() == {"was_diverse": False, "warned": False}
+    run.monitor.watch.load_state_dict({"was_diverse": True, "warned": True})
     again = i2i.resume(catalog, run.run().path, steps=3)
-    assert again.watch is not None
-    assert again.watch.state_dict() == {"was_diverse": True, "warned": True}
+    assert again.monitor.watch is not None
+    assert again.monitor.watch.state_dict() == {"was_diverse": True, "warned": True}
 
 
 def test_weights_of_other_classes_are_no_start(trained: Trained, catalog: i2i.Catalog, pictures: Path) -> None:
