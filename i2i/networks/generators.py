@@ -6,7 +6,9 @@ runs as group norm with one channel a group (a faster kernel), reflection paddin
 deterministic on every device), the last tanh is always computed in float32 (bfloat16 would round to steps of 1/256).
 
 What is the same for both: `inputs` and `outputs` are channels, `resize` takes resize-convolutions for transposed ones,
-`dropout` puts noise into the middle of the network, `affine` gives its norms a learned scale and shift.
+`dropout` puts noise into the middle of the network, `affine` gives its norms a learned scale and shift. With `residual`
+the network learns what to add to its input, cut at the ends of the range, in place of a tanh: a departure that keeps
+colours and edges from the first step on.
 """
 
 from __future__ import annotations
@@ -55,6 +57,8 @@ class _Generator(nn.Module):
     """The smallest height and width of a picture."""
     margin: int
     """How many pixels away an input can influence an output, norms aside."""
+    residual: bool
+    """Whether the network's answer is added to its input."""
 
     def forward(self, pictures: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
         """(B, inputs, H, W) in [0, 1] → (B, outputs, H, W) in [0, 1].
@@ -62,7 +66,9 @@ class _Generator(nn.Module):
         With a seed for each picture, dropout is at work and a function of it; without, in training only.
         """
         chance = None if seeds is None else chance_of(seeds)
-        return self.model(pictures * 2 - 1, chance) / 2 + 0.5
+        signed = pictures * 2 - 1
+        answer = self.model(signed, chance)
+        return (_within_range(signed + answer.float()) if self.residual else answer) / 2 + 0.5
 
 
 class ResNetGenerator(_Generator):
@@ -80,8 +86,10 @@ class ResNetGenerator(_Generator):
         outputs: int = 3,
         dropout: bool = False,
         affine: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        self.residual = residual
         self.margin = 3 + 1 + 2 + 8 * blocks + 4 + 2 + 3
         layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(inputs, width, 7), *_normed(width, affine)]
         for channels in (width, 2 * width):  # (B, 64, H, W) → (B, 256, H/4, W/4)
@@ -89,7 +97,7 @@ class ResNetGenerator(_Generator):
         layers += [ResidualBlock(4 * width, dropout, affine) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):  # → (B, 64, H, W)
             layers += [_upsample3(channels, channels // 2, resize), *_normed(channels // 2, affine)]
-        layers += [ReflectionPad(3), nn.Conv2d(width, outputs, 7), Tanh32()]
+        layers += [ReflectionPad(3), nn.Conv2d(width, outputs, 7), *_bounded(residual)]
         self.model = Layers(*layers)
 
 
@@ -120,10 +128,10 @@ class SkipBlock(ChanceLayer):
 
 
 class _Outermost(ChanceLayer):
-    def __init__(self, inputs: int, outputs: int, width: int, deeper: nn.Module, resize: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int, deeper: nn.Module, resize: bool, residual: bool) -> None:
         super().__init__()
         down = nn.Conv2d(inputs, width, 4, stride=2, padding=1)
-        self.model = Layers(down, deeper, nn.ReLU(), _upsample4(2 * width, outputs, resize), Tanh32())
+        self.model = Layers(down, deeper, nn.ReLU(), _upsample4(2 * width, outputs, resize), *_bounded(residual))
 
     def forward(self, pictures: Tensor, chance: Chance | None = None) -> Tensor:
         return self.model(pictures, chance)
@@ -145,8 +153,10 @@ class UNetGenerator(_Generator):
         outputs: int = 3,
         dropout: bool = False,
         affine: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        self.residual = residual
         levels = side.bit_length() - 1  # 7 for 128, 8 for 256: down to one pixel
         self.multiple_of = self.min_size = side
         self.margin = 3 * (side - 1)  # 2 on the way up, 1 on the way down
@@ -156,7 +166,16 @@ class UNetGenerator(_Generator):
             noisy = dropout and level >= levels - 1 - NOISY_LEVELS
             block = SkipBlock(channels[level], channels[level + 1], block, resize, noisy, affine)
         assert block is not None
-        self.model = _Outermost(inputs, outputs, width, block, resize)
+        self.model = _Outermost(inputs, outputs, width, block, resize, residual)
+
+
+def _bounded(residual: bool) -> list[nn.Module]:
+    return [] if residual else [Tanh32()]
+
+
+def _within_range(signed: Tensor) -> Tensor:
+    """Cut at -1 and 1 on the way forward only: a gradient of zero outside would leave what is there outside."""
+    return signed + (signed.clamp(-1, 1) - signed).detach()
 
 
 def _noise(dropout: bool) -> list[nn.Module]:

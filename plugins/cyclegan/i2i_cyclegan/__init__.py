@@ -24,6 +24,7 @@ class ModelOptions(Options):
     upsampling: Literal["transposed", "resize"] = Field(
         "transposed", description="transposed convolution as published, or resize and convolve against checkerboards"
     )
+    residual: bool = Field(False, description="learn what to add to a picture, which keeps its colours and edges")
     discriminator_width: int = Field(64, ge=1, description="channels of a discriminator's first layer")
     discriminator_layers: int = Field(
         3, ge=1, le=5, description="strided layers of a discriminator; 3 judge patches of 70×70 pixels"

@@ -44,5 +44,5 @@ def generator(options: ModelOptions) -> ResNetGenerator | UNetGenerator:
     kind, _, number = options.generator.partition("-")
     resize = options.upsampling == "resize"
     if kind == "unet":
-        return UNetGenerator(int(number), options.width, resize)
-    return ResNetGenerator(int(number), options.width, resize)
+        return UNetGenerator(int(number), options.width, resize, residual=options.residual)
+    return ResNetGenerator(int(number), options.width, resize, residual=options.residual)
