@@ -75,6 +75,7 @@ def open_page(browser, looked: Looked, tmp_path: Path) -> Iterator:
     assert looked.outside == []
 
 
-def fits(page) -> bool:
-    """Whether nothing sticks out beyond the right edge."""
-    return page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+@pytest.fixture
+def fits():
+    """Tells whether nothing of a page sticks out beyond the right edge."""
+    return lambda page: page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
