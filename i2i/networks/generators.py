@@ -8,7 +8,8 @@ deterministic on every device), the last tanh is always computed in float32 (bfl
 What is the same for both: `inputs` and `outputs` are channels, `resize` takes resize-convolutions for transposed ones,
 `dropout` puts noise into the middle of the network, `affine` gives its norms a learned scale and shift. With `residual`
 the network learns what to add to its input, cut at the ends of the range, in place of a tanh: a departure that keeps
-colours and edges from the first step on.
+colours and edges from the first step on. Without `norms` a pixel depends on its surroundings alone, and a network has
+no cause for the blobs by which it tells a norm how loud a part is (Karras et al. 2020, StyleGAN 2, section 2).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from i2i.networks.layers import (
     ReflectionPad,
     Tanh32,
     chance_of,
+    initialise,
 )
 
 NOISY_LEVELS = 3
@@ -36,10 +38,10 @@ NOISY_LEVELS = 3
 class ResidualBlock(ChanceLayer):
     """Two 3×3 convolutions beside a shortcut (Zhu et al. 2017, appendix 7.2, Rk); dropout between them if wanted."""
 
-    def __init__(self, channels: int, dropout: bool = False, affine: bool = False) -> None:
+    def __init__(self, channels: int, dropout: bool = False, affine: bool = False, norms: bool = True) -> None:
         super().__init__()
-        half = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels, affine=affine)]
-        other = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), InstanceNorm(channels, affine=affine)]
+        half = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), _norm(channels, affine, norms)]
+        other = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), _norm(channels, affine, norms)]
         self.conv_block = Layers(*half, nn.ReLU(), *_noise(dropout), *other)
 
     def forward(self, features: Tensor, chance: Chance | None = None) -> Tensor:
@@ -59,6 +61,10 @@ class _Generator(nn.Module):
     """How many pixels away an input can influence an output, norms aside."""
     residual: bool
     """Whether the network's answer is added to its input."""
+
+    def begin(self) -> None:
+        """Take first weights, as `initialise` draws them."""
+        self.apply(initialise)
 
     def forward(self, pictures: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
         """(B, inputs, H, W) in [0, 1] → (B, outputs, H, W) in [0, 1].
@@ -87,18 +93,37 @@ class ResNetGenerator(_Generator):
         dropout: bool = False,
         affine: bool = False,
         residual: bool = False,
+        norms: bool = True,
     ) -> None:
         super().__init__()
-        self.residual = residual
+        self.residual, self.norms = residual, norms
         self.margin = 3 + 1 + 2 + 8 * blocks + 4 + 2 + 3
-        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(inputs, width, 7), *_normed(width, affine)]
+        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(inputs, width, 7), *_normed(width, affine, norms)]
         for channels in (width, 2 * width):  # (B, 64, H, W) → (B, 256, H/4, W/4)
-            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), *_normed(2 * channels, affine)]
-        layers += [ResidualBlock(4 * width, dropout, affine) for _ in range(blocks)]
+            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), *_normed(2 * channels, affine, norms)]
+        layers += [ResidualBlock(4 * width, dropout, affine, norms) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):  # → (B, 64, H, W)
-            layers += [_upsample3(channels, channels // 2, resize), *_normed(channels // 2, affine)]
+            layers += [_upsample3(channels, channels // 2, resize), *_normed(channels // 2, affine, norms)]
         layers += [ReflectionPad(3), nn.Conv2d(width, outputs, 7), *_bounded(residual)]
         self.model = Layers(*layers)
+
+    def begin(self) -> None:
+        """As every generator; but without norms such that signals keep their size from layer to layer.
+
+        Convolutions have the weights of He et al. 2015 (section 2.2), and what is added to a shortcut begins as nothing
+        (Zhang et al. 2019, Fixup, section 3).
+        """
+        super().begin()
+        if self.norms:
+            return
+        added: list[nn.Module] = [self.model] if self.residual else []
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            elif isinstance(module, ResidualBlock):
+                added.append(module.conv_block)
+        for layers in added:
+            nn.init.zeros_([layer for layer in layers.children() if isinstance(layer, nn.Conv2d)][-1].weight)
 
 
 class SkipBlock(ChanceLayer):
@@ -182,8 +207,12 @@ def _noise(dropout: bool) -> list[nn.Module]:
     return [Dropout()] if dropout else []
 
 
-def _normed(channels: int, affine: bool) -> list[nn.Module]:
-    return [InstanceNorm(channels, affine=affine), nn.ReLU()]
+def _normed(channels: int, affine: bool, norms: bool) -> list[nn.Module]:
+    return [_norm(channels, affine, norms), nn.ReLU()]
+
+
+def _norm(channels: int, affine: bool, norms: bool) -> nn.Module:
+    return InstanceNorm(channels, affine=affine) if norms else nn.Identity()  # either way, layers keep their numbers
 
 
 def _upsample3(channels: int, fewer: int, resize: bool) -> nn.Module:

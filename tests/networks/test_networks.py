@@ -290,6 +290,50 @@ def test_resize_convolution_replaces_every_transposed_convolution() -> None:
         assert [module for module in network.modules() if isinstance(module, nn.Upsample)]
 
 
+RESIDUAL = [lambda: ResNetGenerator(1, 4, True, residual=True), lambda: UNetGenerator(32, 4, True, residual=True)]
+
+
+@pytest.mark.parametrize("make", RESIDUAL)
+def test_a_residual_generator_that_adds_nothing_gives_its_picture_back(make) -> None:
+    network = make().apply(lambda module: isinstance(module, nn.Conv2d) and nn.init.zeros_(module.weight))
+    network.apply(lambda module: isinstance(module, nn.Conv2d) and nn.init.zeros_(module.bias))
+    pictures = torch.rand(2, 3, 32, 64)
+    torch.testing.assert_close(network(pictures), pictures)
+
+
+@pytest.mark.parametrize("make", RESIDUAL)
+def test_a_residual_generator_stays_in_range_and_learns_beyond_it(make) -> None:
+    network = make().apply(lively)
+    pictures = torch.ones(1, 3, 32, 32) - 0.01 * torch.rand(1, 3, 32, 32)
+    made = network(pictures)
+    assert made.min() >= 0
+    assert made.max() <= 1
+    assert (made == 1).any()
+    made[made == 1].sum().backward()
+    learned = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    assert sum(float(gradient.abs().sum()) for gradient in learned) > 0
+
+
+def test_without_norms_a_residual_generator_begins_as_nothing_and_keeps_signals_their_size() -> None:
+    network = ResNetGenerator(3, 16, True, residual=True, norms=False)
+    network.begin()
+    pictures = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(network(pictures), pictures)
+        deep = network.model[:13](pictures * 2 - 1)
+    assert 0.1 < deep.square().mean().sqrt() < 10
+
+
+def test_without_norms_a_pixel_depends_on_its_surroundings_alone() -> None:
+    network = ResNetGenerator(1, 4, True, norms=False)
+    network.begin()
+    pictures = torch.rand(1, 3, 32, 128)
+    other = pictures.clone()
+    other[..., 64 + network.margin :] = 0
+    with torch.no_grad():
+        torch.testing.assert_close(network(pictures)[..., :60], network(other)[..., :60], rtol=0, atol=0)
+
+
 def without_statistics_or_kinks(network: nn.Module) -> nn.Module:
     """Norms and ReLUs as identities and averaging weights: every pixel that can have influence has a positive one."""
     for module in network.modules():

@@ -25,10 +25,19 @@ class ModelOptions(Options):
         "transposed", description="transposed convolution as published, or resize and convolve against checkerboards"
     )
     residual: bool = Field(False, description="learn what to add to a picture, which keeps its colours and edges")
+    norm: Literal["instance", "none"] = Field(
+        "instance", description="of a resnet: as published, or none: no blobs, and tiles of large pictures are exact"
+    )
     discriminator_width: int = Field(64, ge=1, description="channels of a discriminator's first layer")
     discriminator_layers: int = Field(
         3, ge=1, le=5, description="strided layers of a discriminator; 3 judge patches of 70×70 pixels"
     )
+
+    @model_validator(mode="after")
+    def _a_unet_has_norms(self) -> ModelOptions:
+        if self.norm == "none" and self.generator.startswith("unet"):
+            raise ValueError(f"norm none: {self.generator} has instance norms; choose a resnet")
+        return self
 
 
 class TranslateOptions(Options):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -19,13 +19,16 @@ class CycleGAN(nn.Module):
         self.to_source: Any = generator(options)
         self.judge_target = PatchDiscriminator(options.discriminator_width, options.discriminator_layers)
         self.judge_source = PatchDiscriminator(options.discriminator_width, options.discriminator_layers)
-        self.apply(initialise)
+        for translator in (self.to_target, self.to_source):
+            translator.begin()
+        for judge in (self.judge_target, self.judge_source):
+            judge.apply(initialise)
         network = self.to_target
         self.geometry = Geometry(
             multiple_of=network.multiple_of,
             min_size=network.min_size,
             margin=network.margin,
-            tiling="statistics" if isinstance(network, ResNetGenerator) else "never",
+            tiling=_tiling(network),
         )
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
@@ -39,10 +42,17 @@ class CycleGAN(nn.Module):
         return network(images)
 
 
+def _tiling(network: ResNetGenerator | UNetGenerator) -> Literal["margin", "statistics", "never"]:
+    if isinstance(network, UNetGenerator):
+        return "never"
+    return "statistics" if network.norms else "margin"
+
+
 def generator(options: ModelOptions) -> ResNetGenerator | UNetGenerator:
     """The generator that the options describe."""
     kind, _, number = options.generator.partition("-")
     resize = options.upsampling == "resize"
     if kind == "unet":
         return UNetGenerator(int(number), options.width, resize, residual=options.residual)
-    return ResNetGenerator(int(number), options.width, resize, residual=options.residual)
+    norms = options.norm == "instance"
+    return ResNetGenerator(int(number), options.width, resize, residual=options.residual, norms=norms)

@@ -154,3 +154,15 @@ def test_bfloat16_changes_a_translation_only_by_rounding(weights_of: WeightsOf) 
     rounded = i2i.load(path, device="cpu", precision="bf16").translate(picture)
     assert rounded.dtype == torch.float32
     assert (exact - rounded).abs().mean() < 0.02
+
+
+def test_without_norms_large_pictures_are_cut_into_exact_tiles(catalog: i2i.Catalog) -> None:
+    recipe = i2i.load_recipe(catalog, "cyclegan-light", overrides=["model.norm=none", "model.width=4"])
+    model = build_model(recipe)
+    assert model.geometry.tiling == "margin"
+    assert not [module for module in model.to_target.modules() if isinstance(module, i2i.InstanceNorm)]
+
+
+def test_a_unet_cannot_do_without_norms(catalog: i2i.Catalog) -> None:
+    with pytest.raises(i2i.RecipeError, match="norm none: unet-128 has instance norms; choose a resnet"):
+        i2i.load_recipe(catalog, "cyclegan", overrides=["model.norm=none", "model.generator=unet-128"])
