@@ -8,10 +8,10 @@ PLUGINS := $(wildcard plugins/*)
 # Each test process computes on one thread: two of them fill two cores, and spinning threads do not fight for them.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: help demo test check docs prove bench clean
+.PHONY: help demo browser test check docs prove bench clean
 
 help:
-	@echo "make demo    draw digits, train a CycleGAN on them for two minutes, translate unseen ones"
+	@echo "make demo    pictures enlarged, painted and drawn by what is shipped, on one page; under four minutes"
 	@echo "make test    all tests but the slow proofs"
 	@echo "make check   ruff and mypy"
 	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
@@ -26,17 +26,30 @@ $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGI
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable ".[evaluate]" $(addprefix --editable ,$(PLUGINS))
 	@touch $@
 
+# Every step does what is not done yet: stopped, it goes on with the same command; `make clean` begins afresh.
 demo: $(INSTALLED)
-	rm -rf demo
-	$(BIN)/i2i data make digits --dst demo/digits --count 2000
-	$(BIN)/i2i data make digits --dst demo/unseen --count 12 --seed 1
-	$(BIN)/i2i fit --plugin cyclegan-digits --src demo/digits/white --target demo/digits/yellow --out demo/run
-	$(BIN)/i2i translate --run demo/run --src demo/unseen/white --dst demo/to-yellow
-	$(BIN)/i2i translate --run demo/run --direction target-to-source --src demo/unseen/yellow --dst demo/to-white
-	$(BIN)/i2i data sheet demo/unseen/white demo/to-yellow demo/unseen/yellow demo/to-white --out demo/sheet.png
-	@echo "Unseen digits and their translations: demo/sheet.png"
+	@echo "== Four photographs and a drawn landscape, small ones made of them, and a painting: demo/photos, demo/small"
+	@$(BIN)/python docs/results/demo_pictures.py demo
+	@echo "== The small ones four times larger, by weights that come with i2i-srgan: demo/enlarged"
+	$(BIN)/i2i translate --plugin srgan --src demo/small --dst demo/enlarged
+	@echo "== How close that comes to the photographs"
+	$(BIN)/i2i evaluate --pred demo/enlarged --target demo/photos --src demo/small --csv demo/enlarged.csv
+	@echo "== Two of them in the style of the painting, with features learned from it alone: demo/painted"
+	$(BIN)/i2i translate --plugin gatys --set model.style=demo/style.png --set model.features.use=learned \
+		--src demo/photos --glob 'cat*' --glob 'landscape*' --dst demo/painted
+	@echo "== Twelve by eight new emoji, by weights that come with i2i-dcgan: demo/drawn"
+	$(BIN)/i2i translate --plugin dcgan-emoji --count 96 --seed 1 --grid --dst demo/drawn
+	@echo "== All of it on one page"
+	$(BIN)/i2i gallery demo/photos demo/small demo/enlarged demo/painted --csv demo/enlarged.csv --force --out demo/gallery.html
+	@echo "Open it in a browser: demo/gallery.html"
 
-test: $(INSTALLED)
+# What the tests of pages look at them with; without it they are skipped. Root installs it where Debian's packages are.
+browser:
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium > /dev/null; } \
+		|| echo "no Chromium: the tests of pages in a browser will be skipped"
+
+test: $(INSTALLED) browser
 	$(TEST) -n 2
 
 check: $(INSTALLED)

@@ -158,7 +158,7 @@ def test_bfloat16_changes_a_translation_only_by_rounding(weights_of: WeightsOf) 
 
 def test_without_norms_large_pictures_are_cut_into_exact_tiles(catalog: i2i.Catalog) -> None:
     recipe = i2i.load_recipe(catalog, "cyclegan-light", overrides=["model.norm=none", "model.width=4"])
-    model = build_model(recipe)
+    model = build_model(recipe.model)
     assert model.geometry.tiling == "margin"
     assert not [module for module in model.to_target.modules() if isinstance(module, i2i.InstanceNorm)]
 
