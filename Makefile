@@ -16,7 +16,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
 	@echo "make prove   the slow proofs: quality of trained models, batches and trainings that are killed, hostile pictures"
-	@echo "make bench   start-up; a training step, an enlargement, a folder of files, each beside the plain way"
+	@echo "make bench   start-up; a training step, an enlargement, a folder of files, each beside the plain way; reports"
 	@echo "make clean   remove what these made"
 
 $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
@@ -69,6 +69,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/cyclegan_step.py
 	$(BIN)/python benchmarks/super_resolution.py
 	$(BIN)/python benchmarks/batch_inference.py
+	$(BIN)/python benchmarks/report_cost.py
 
 clean:
 	rm -rf $(VENV) demo runs docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -11,6 +11,8 @@ from .contracts import Request as Request
 from .contracts import Role as Role
 from .contracts import RoleLoss as RoleLoss
 from .contracts import ScheduleOptions as ScheduleOptions
+from .contracts import Tracker as Tracker
+from .contracts import TrackerSpec as TrackerSpec
 from .contracts import Trainer as Trainer
 from .contracts import TrainerSpec as TrainerSpec
 from .contracts import Turn as Turn

@@ -1,4 +1,4 @@
-"""The five hooks. Each returns data, is called once, when its plugin is loaded, and must not import torch.
+"""The six hooks. Each returns data, is called once, when its plugin is loaded, and must not import torch.
 
 A plugin is a distribution with an entry point in the group `i2i` that names a module; the module's functions marked
 with `i2i.hookimpl` answer any of these hooks. A misspelt hook, a wrong parameter, a name that exists already or a spec
@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 
 import pluggy
 
-from i2i.contracts import DatasetSpec, LossSpec, ModelSpec, TrainerSpec
+from i2i.contracts import DatasetSpec, LossSpec, ModelSpec, TrackerSpec, TrainerSpec
 
 GROUP = "i2i"
 """The entry-point group, and pluggy's project name."""
@@ -50,6 +50,14 @@ def i2i_datasets() -> Iterable[DatasetSpec]:  # type: ignore[empty-body]
     """Datasets that a recipe's `dataset.use` may name.
 
     Called once, when the plugin is loaded. Returns an iterable of `DatasetSpec`, possibly empty.
+    """
+
+
+@hookspec
+def i2i_trackers() -> Iterable[TrackerSpec]:  # type: ignore[empty-body]
+    """Trackers that a recipe's section `trackers`, and the flag `--log`, may name.
+
+    Called once, when the plugin is loaded. Returns an iterable of `TrackerSpec`, possibly empty.
     """
 
 

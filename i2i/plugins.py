@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 import pluggy
 from pydantic import TypeAdapter, ValidationError
 
-from i2i import datasets, hookspecs, losses
-from i2i.contracts import API_VERSION, DatasetSpec, LossSpec, ModelSpec, Spec, TrainerSpec
+from i2i import datasets, hookspecs, losses, trackers
+from i2i.contracts import API_VERSION, DatasetSpec, LossSpec, ModelSpec, Spec, TrackerSpec, TrainerSpec
 from i2i.errors import I2IError, UsageError
 
 Value = TypeVar("Value")
@@ -31,6 +31,7 @@ HOOKS: Mapping[str, tuple[str, type]] = MappingProxyType(
         "i2i_losses": ("loss", LossSpec),
         "i2i_trainers": ("trainer", TrainerSpec),
         "i2i_datasets": ("dataset", DatasetSpec),
+        "i2i_trackers": ("tracker", TrackerSpec),
         "i2i_recipes": ("recipe", Traversable),
     }
 )
@@ -170,7 +171,7 @@ def discover(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Catal
     manager.add_hookspecs(hookspecs)
     entries: dict[str, dict[str, Entry[Any]]] = {kind: {} for kind, _ in HOOKS.values()}
     broken = []
-    for module in (losses, datasets):
+    for module in (losses, datasets, trackers):
         _admit(_Plugin(CORE, core_version(), module), manager, entries)
     for point in sorted(set(entry_points), key=_precedence):
         plugin = _Plugin(*_provenance(point))

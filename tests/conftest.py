@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 from i2i import Catalog, discover
 from i2i.images.encode import write_whole
 from i2i.images.whole import Levels, Whole
+from i2i.training.listener import Listener
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -67,6 +69,33 @@ def plugin_alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Ca
 def etcher(plugin_alone: Callable[[str], Catalog]) -> Catalog:
     """The etcher alone: it optimises each picture, needs no weights where a plate is given, and fits by adding up."""
     return plugin_alone("etcher")
+
+
+class Notes(Listener):
+    """Remembers what it hears of a run; asks it to stop after a step."""
+
+    def __init__(self, stop_at: int | None = None, stop_with: int = signal.SIGTERM) -> None:
+        self.lines: list[str] = []
+        self.logs: list[tuple[int, dict[str, float]]] = []
+        self.stop_at, self.stop_with, self.step = stop_at, stop_with, 0
+
+    def said(self, text: str) -> None:
+        self.lines.append(text)
+
+    def stepped(self, step: int) -> None:
+        self.step = step
+
+    def logged(self, step: int, scalars: Mapping[str, float]) -> None:
+        self.logs.append((step, dict(scalars)))
+
+    def should_stop(self) -> int | None:
+        return self.stop_with if self.step == self.stop_at else None
+
+
+@pytest.fixture(scope="session")
+def new_notes() -> type[Notes]:
+    """`new_notes(stop_at=None)`: a listener that remembers `lines` and `logs`."""
+    return Notes
 
 
 @pytest.fixture(scope="session")

@@ -23,13 +23,13 @@ PLUGINS = [*sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.
 
 FLOORS = (
     {"cli"},
-    {"testing", "scaffold"},
+    {"testing", "scaffold", "doctor"},
     {"evaluation", "serving"},
     {"inference"},
     {"training"},
     {"recipe"},
     {"plugins"},
-    {"losses", "datasets"},
+    {"losses", "datasets", "trackers"},
     {"features", "networks", "pages"},
     {"images", "tiling"},
     {"foreign", "hookspecs", "disk", "ranks"},
@@ -193,7 +193,7 @@ def test_plugins_leave_devices_and_seeds_to_the_core() -> None:
 
 START_UP = """
 import sys
-heavy = ("torch", "torchvision", "kornia", "lightning", "lightning_fabric", "torchmetrics")
+heavy = ("torch", "torchvision", "kornia", "plotly", "fastapi", "lightning", "lightning_fabric", "torchmetrics")
 def check(what):
     found = [name for name in heavy if name in sys.modules]
     assert not found, f"{what} imports {', '.join(found)}"
@@ -214,6 +214,7 @@ for line in sys.stdin.read().splitlines():
 def test_help_listing_and_validation_import_no_torch() -> None:
     lines = ["--help", "--version", "plugins", "plugins list --json", "plugins show cyclegan", "show cyclegan"]
     commands = ["show", "plugins", "fit", "translate", "evaluate", "import", "data", "data check", "runs"]
+    commands += ["gallery", "serve", "doctor", "completion", "runs report"]
     commands += [f"plugins {name}" for name in ("list", "show", "new", "check", "install", "uninstall")]
     commands += [f"runs {name}" for name in ("list", "compare", "export", "rm")]
     lines += ["runs", "runs --json", *(f"{name} --help" for name in commands)]

@@ -98,6 +98,30 @@ def test_a_share_that_makes_no_sense_is_refused(rank: str, ranks: str) -> None:
         share_from_environment({"RANK": rank, "WORLD_SIZE": ranks})
 
 
+# Restarts
+
+ALONE = """
+import sys
+from i2i.ranks.group import is_restarted, may_be_restarted
+assert not is_restarted({}) and not may_be_restarted({"TORCHELASTIC_MAX_RESTARTS": "0"})
+assert "torch" not in sys.modules, "torch is imported to ask whether a launcher has restarted this"
+from i2i.cli import i2i as command
+try:
+    command.main(["fit", "--plugin", "cyclegna", "--src", "photos"], standalone_mode=False)
+except Exception as error:
+    assert "unknown recipe 'cyclegna'; did you mean 'cyclegan'?" in str(error), error
+else:
+    raise AssertionError("it is refused")
+assert "torch" not in sys.modules, "torch is imported to refuse a name"
+assert is_restarted({"TORCHELASTIC_RESTART_COUNT": "1"}) and not is_restarted({"TORCHELASTIC_RESTART_COUNT": "0"})
+"""
+
+
+def test_a_command_that_no_launcher_restarts_is_refused_without_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # Ranks
 
 

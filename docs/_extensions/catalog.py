@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from i2i import discover
-from i2i.testing import datasets, losses, models, package, trainers
+from i2i.testing import datasets, losses, models, package, trackers, trainers
 from i2i.testing.checks import Check
 
 Row = tuple[str, ...]
@@ -59,6 +59,7 @@ def suites() -> dict[str, Sequence[Check]]:
         "A dataset": datasets.CHECKS,
         "A model": models.CHECKS,
         "A trainer": trainers.CHECKS,
+        "A tracker": trackers.CHECKS,
     }
 
 

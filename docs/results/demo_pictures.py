@@ -1,4 +1,4 @@
-"""Lays out what `make demo` works on: four photographs, a drawn landscape, small ones of all, and a painting as a style.
+"""Lays out what the demo works on: four photographs, a drawn landscape, small ones of all, and a painting as a style.
 
     python docs/results/demo_pictures.py demo
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from i2i.cli.progress import counting
-from i2i.errors import BrokenPicture, I2IError, UsageError
-from i2i.inference.files import Done
+from i2i.cli.saying import answer, remark, report, warn
+from i2i.cli.tally import Tally, foretold, spelled
+from i2i.errors import I2IError, UsageError
 from i2i.inference.pending import Pending
 from i2i.inference.places import Job, Plan
 from i2i.inference.steps import StepsWriter
@@ -43,6 +43,8 @@ class Order:
     every: int | None = None
     max_bad: int | None = None
     """How many pictures may fail before everything stops."""
+    as_json: bool = False
+    """Whether a program reads what is said on standard output."""
 
     def pending(self, wait_for: Callable[[Job], bool] = lambda job: False) -> Pending:
         """What is still to be done."""
@@ -56,61 +58,39 @@ class Order:
         )
 
 
-class Tally:
-    """What became of files; grows with what is to be told of them, not with their number."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.broken: list[BrokenPicture] = []
-        self.lost: dict[str, tuple[int, Path]] = {}
-
-    def __len__(self) -> int:
-        """How many are written."""
-        return self.number
-
-    def wrote(self, job: Job) -> None:
-        """One more."""
-        self.number += 1
-
-    def add(self, done: Done) -> None:
-        """What is to be told of it."""
-        if done.broken is not None:
-            self.broken.append(done.broken)
-        for phrase in done.lost:
-            count, example = self.lost.get(phrase, (0, done.job.target))
-            self.lost[phrase] = count + 1, example
-
-    def remarks(self) -> Iterator[str]:
-        """A line for each thing that was lost, and for each picture that failed."""
-        for picture in self.broken:
-            yield f"not translated: {picture}"
-        for phrase, (count, example) in self.lost.items():
-            yield f"{phrase}: {example if count == 1 else f'{count} pictures, such as {example}'}"
-
-
 def carry_out(order: Order) -> int:
     """Translate what is to be translated and tell how it went; the exit code."""
     pending = order.pending()
     total = _total(order)
     tally, saved = _translate(order, pending, total)
     destination = order.plan.destination
+    if order.as_json:
+        answer(json.dumps(tally.summary(order.plan.destination, pending, total), indent=2, ensure_ascii=False))
     if pending.done_before == total:
-        _say(f"nothing to do: all {total} pictures are translated in {destination}")
+        _happened(order, f"nothing to do: all {total} pictures are translated in {destination}")
         return 0
     before = f"; {pending.done_before} were done before" if pending.done_before else ""
     damaged = f", {pending.damaged} of them damaged since" if pending.damaged else ""
-    _say(f"{len(tally)} of {total} pictures translated into {destination}{damaged}{before}")
-    for remark in tally.remarks():
-        _say(remark, err=True)
+    _happened(order, f"{len(tally)} of {total} pictures translated into {destination}{damaged}{before}")
+    for line in tally.remarks():
+        _warn(line)
     if saved is not None and len(tally):
-        _say(saved, err=True)
+        _warn(saved)
     return 3 if tally.broken else 0
+
+
+def _happened(order: Order, text: str) -> None:
+    """On standard output, unless a program reads that."""
+    if order.as_json:
+        remark(spelled(text))
+    else:
+        _report(text)
 
 
 def watch(order: Order) -> None:
     """Translate what is there and what arrives, until a signal comes; what failed is tried again once it changes."""
     failed: dict[str, tuple[int, int]] = {}
-    _say(f"watching; stop with Ctrl-C. Translations appear in {order.plan.destination}", err=True)
+    remark(spelled(f"watching; stop with Ctrl-C. Translations appear in {order.plan.destination}"))
 
     def not_yet(job: Job) -> bool:
         state = _state(job.source)
@@ -122,18 +102,18 @@ def watch(order: Order) -> None:
             with closing(order.files.translated(order.pending(not_yet))) as results:
                 for done in results:
                     if done.broken is None:
-                        _say(f"{done.job.source} → {done.job.target}")
+                        _report(f"{done.job.source} → {done.job.target}")
                     else:
                         failed[done.job.name] = _state(done.job.source) or (0, 0)
-                        _say(f"not translated: {done.broken}", err=True)
+                        _warn(f"not translated: {done.broken}")
                     for phrase in done.lost:
-                        _say(f"{phrase}: {done.job.target}", err=True)
+                        _warn(f"{phrase}: {done.job.target}")
             away = None
         except UsageError:
             if (problem := _missing(order.plan)) is None:
                 raise
             if problem != away:
-                _say(f"{problem}; looking again", err=True)
+                _warn(f"{problem}; looking again")
             away = problem
         time.sleep(POLL_SECONDS)
 
@@ -151,12 +131,15 @@ def foretell(order: Order) -> None:
     """Say what would be done."""
     pending = order.pending()
     count = 0
+    if order.as_json:
+        answer(json.dumps(foretold(pending, order.plan.destination, _total(order)), indent=2, ensure_ascii=False))
+        return
     for todo in pending:
         count += not todo.refusal
         refusal = f"  (not: {todo.refusal})" if todo.refusal else ""
-        _say(f"{todo.job.source} → {todo.job.target}{refusal}")
+        answer(spelled(f"{todo.job.source} → {todo.job.target}{refusal}"))
     before = f"; {pending.done_before} are done" if pending.done_before else ""
-    _say(f"would translate {count} of {_total(order)} pictures into {order.plan.destination}{before}")
+    answer(spelled(f"would translate {count} of {_total(order)} pictures into {order.plan.destination}{before}"))
 
 
 def pack_up(order: Order, archive: Path, complete: bool) -> None:
@@ -165,19 +148,18 @@ def pack_up(order: Order, archive: Path, complete: bool) -> None:
 
     folder = order.plan.destination
     if not complete:
-        _say(f"{archive} is not packed, as pictures are missing; {folder} is kept for the next run", err=True)
+        _warn(f"{archive} is not packed, as pictures are missing; {folder} is kept for the next run")
         return
     done = ((job.target, job.name) for job in order.plan if order.files.manifest.state(job) == "done")
-    _say(f"{pack(done, archive)} pictures packed into {archive}; {folder} may be deleted")
+    _happened(order, f"{pack(done, archive)} pictures packed into {archive}; {folder} may be deleted")
 
 
-def _say(text: str, err: bool = False) -> None:
-    click.echo(_spelled(text), err=err)
+def _report(text: str) -> None:
+    report(spelled(text))
 
 
-def _spelled(text: str) -> str:
-    """One line; what a file's name could do to a terminal or to the lines is spelled out."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+def _warn(text: str) -> None:
+    warn(spelled(text))
 
 
 def _translate(order: Order, pending: Pending, total: int) -> tuple[Tally, str | None]:
@@ -200,7 +182,7 @@ def _translate(order: Order, pending: Pending, total: int) -> tuple[Tally, str |
 
 
 def _too_many(tally: Tally, limit: int) -> str:
-    listed = [_spelled(f"not translated: {picture}") for picture in tally.broken]
+    listed = [spelled(f"not translated: {picture}") for picture in tally.broken]
     allowed = "stopped at the first" if limit == 0 else f"stopped, as more than {limit} failed"
     return "\n".join([*listed, f"{allowed}; {len(tally)} pictures are translated, and the next run goes on from there"])
 

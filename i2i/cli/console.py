@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from i2i.cli.fit import spoken
+from i2i.cli.saying import is_live, is_quiet
 from i2i.ranks.group import is_first
+from i2i.training.layout import REPORT, SAMPLES
 from i2i.training.listener import Listener
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Console(Listener):
         self.signal_number: int | None = None
         self.wants_checkpoint = False
         self.running = False
-        self.live = sys.stderr.isatty()
+        self.live = is_live()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress, self.scalars = Progress(*columns, speed_estimate_period=600), Text()
         self.view = Live(Group(self.progress, self.scalars), console=RichConsole(stderr=True), refresh_per_second=4)
@@ -95,10 +96,9 @@ class Console(Listener):
     def finished(self, folder: RunFolder, run: Fit) -> None:
         """What to do with the result."""
         self.view.stop()
-        samples = folder.path / "samples"
-        self.said(
-            f"done: {folder.path} (step {run.loop.step})" + (f"; samples in {samples}" if samples.exists() else "")
-        )
+        places = {"samples": folder.path / SAMPLES, "report": folder.path / REPORT}
+        found = ", ".join(f"{what} in {place}" for what, place in places.items() if place.exists())
+        self.said(f"done: {folder.path} (step {run.loop.step})" + (f"; {found}" if found else ""))
         uses = {"sample": "--count 64", "translate": "--src PICTURES"}
         for what in (flag for method, flag in uses.items() if hasattr(run.loop.model, method)):
             self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
@@ -125,8 +125,8 @@ class Mute(Console):
 
 
 def console_of(title: str) -> Console:
-    """Of this process, if it is the one that speaks for all ranks."""
-    return Console(title) if is_first() else Mute(title)
+    """Of this process, if it is the one that speaks for all ranks, and is to speak."""
+    return Console(title) if is_first() and not is_quiet() else Mute(title)
 
 
 def data_lines(found: Mapping[str, object]) -> Iterator[str]:

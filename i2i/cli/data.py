@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from i2i.cli.saying import answer, report, warn
 from i2i.errors import BrokenPicture, UsageError
 
 if TYPE_CHECKING:
@@ -25,24 +26,29 @@ _Item = TypeVar("_Item")
 _FOLDER = click.Path(path_type=Path)
 
 
-@click.group()
+@click.group(short_help="Check folders of pictures, draw practice data, make contact sheets.")
 def data() -> None:
     """Check, show and make pictures.
 
-    Example: i2i data check photos paintings
+    \b
+    i2i data check photos paintings
+    i2i data make digits --dst digits --count 1000
+    i2i data sheet photos translated --out sheet.png
     """
 
 
-@data.command()
+@data.command(short_help="Decode every picture and tell what is there.")
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=_FOLDER)
-@click.option("--json", "as_json", is_flag=True, help="Print everything that was found as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
 def check(folders: tuple[Path, ...], as_json: bool) -> None:
     """Decode every picture below each DIR and tell what is there.
 
     Counts, sizes, modes, formats, broken files with the reason, and files with the same bytes.
     Ends with exit code 3 when a file is broken.
 
-    Example: i2i data check photos paintings
+    \b
+    i2i data check photos paintings
+    i2i data check photos --json
     """
     from i2i.images.folders import find_pictures
     from i2i.images.survey import survey
@@ -50,22 +56,23 @@ def check(folders: tuple[Path, ...], as_json: bool) -> None:
     listings = {folder: find_pictures(folder) for folder in folders}
     surveys = {folder: survey(paths) for folder, paths in listings.items()}
     if as_json:
-        click.echo(json.dumps({"folders": [_as_data(folder, found) for folder, found in surveys.items()]}, indent=2))
+        answer(json.dumps({"folders": [_as_data(folder, found) for folder, found in surveys.items()]}, indent=2))
     else:
-        click.echo("\n\n".join("\n".join(_as_lines(folder, found)) for folder, found in surveys.items()))
+        answer("\n\n".join("\n".join(_as_lines(folder, found)) for folder, found in surveys.items()))
     if any(found.broken for found in surveys.values()):
         raise SystemExit(3)
 
 
-@data.group()
+@data.group(short_help="Make pictures to try things on.")
 def make() -> None:
     """Make pictures to try things on, without a network.
 
-    Example: i2i data make digits --dst digits --count 1000
+    \b
+    i2i data make digits --dst digits --count 1000
     """
 
 
-@make.command()
+@make.command(short_help="Draw two unpaired domains of digits.")
 @click.option("--dst", required=True, metavar="DIR", type=_FOLDER, help="Folder to make them in.")
 @click.option("--count", required=True, metavar="N", type=click.IntRange(min=1), help="Pictures of each domain.")
 @click.option("--size", default=32, show_default=True, type=click.IntRange(min=16), help="Side of a picture in pixels.")
@@ -77,30 +84,31 @@ def digits(dst: Path, count: int, size: int, seed: int) -> None:
 
     They go to DIR/white and DIR/yellow; DIR/labels.csv says which digit each one is.
 
-    Example: i2i data make digits --dst digits --count 1000
+    \b
+    i2i data make digits --dst digits --count 1000
+    i2i data make digits --dst small-digits --count 100 --size 16 --seed 7
     """
     from i2i.datasets.digits import make_digits
 
     make_digits(dst, count, size, seed)
-    click.echo(
-        f"{count} pictures in {dst / 'white'}, {count} in {dst / 'yellow'}, what they show in {dst / 'labels.csv'}"
-    )
+    report(f"{count} pictures in {dst / 'white'}, {count} in {dst / 'yellow'}, what they show in {dst / 'labels.csv'}")
 
 
-@data.command()
+@data.command(short_help="Write a contact sheet of folders side by side.")
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=_FOLDER)
 @click.option("--out", required=True, metavar="FILE", type=_FOLDER, help="Picture to write, e.g. sheet.png.")
 @click.option("--rows", default=12, show_default=True, type=click.IntRange(min=1), help="Rows at most.")
-@click.option(
-    "--cell", type=click.IntRange(min=8), help="Side of a cell in pixels [default: 96 to 256, by the pictures]."
-)
+@click.option("--cell", type=click.IntRange(min=8), show_default="96 to 256, by the pictures", help="Side of a cell in "
+              "pixels.")  # fmt: skip
 def sheet(folders: tuple[Path, ...], out: Path, rows: int, cell: int | None) -> None:
     """Write a contact sheet of folders side by side, or of one folder.
 
     Each row shows the pictures that have the same name (below its folder, without suffix) in every DIR. When there are
     more than fit, they are picked evenly. A row with a broken picture is left out and named (exit code 3).
 
-    Example: i2i data sheet photos translated --out sheet.png
+    \b
+    i2i data sheet photos translated --out sheet.png
+    i2i data sheet photos --out photos.jpg --rows 4
     """
     from i2i.images.encode import write_picture
     from i2i.images.folders import find_pictures
@@ -122,7 +130,7 @@ def sheet(folders: tuple[Path, ...], out: Path, rows: int, cell: int | None) -> 
         page = contact_sheet({label: [row[place] for row in whole] for place, label in enumerate(labels)}, cell)
         shown = f"{len(whole)} of {len(common)} rows"
     write_picture(page, out)
-    click.echo(f"{out}: {shown}, {page.width}×{page.height}")
+    report(f"{out}: {shown}, {page.width}×{page.height}")
     if len(whole) < len(wanted):
         raise SystemExit(3)
 
@@ -215,7 +223,7 @@ def _whole_rows(rows: Iterable[tuple[Path, ...]], cell: int | None) -> list[tupl
         try:
             whole.append(tuple(_small(path, cell) for path in row))
         except BrokenPicture as broken:
-            click.echo(f"left out: {broken}", err=True)
+            warn(f"left out: {broken}")
     return whole
 
 

@@ -13,6 +13,8 @@ import click
 
 from i2i.cli.figures import counted, show_pairs, show_sets
 from i2i.cli.progress import counting, stopping_on_signals
+from i2i.cli.saying import answer, remark, warn
+from i2i.cli.sections import Sectioned
 from i2i.errors import BrokenPicture, UsageError
 from i2i.evaluation.pairing import Pairing, chosen_pictures, paired, rewrite_from
 from i2i.inference.places import make_destination
@@ -30,7 +32,20 @@ OF_SETS = ("features", "features_weights")
 OF_MODELS = ("plugin", "run", "weights")
 
 
-@click.command(short_help="Measure how good pictures are: PSNR, SSIM, LPIPS, KID, FID.")
+SECTIONS = {
+    "Pictures": "--pred --src --target --glob",
+    "What translates, in place of --pred": "--plugin --run --best --weights --set --self-ensemble",
+    "Pairs": "--match --scale --border --lpips --lpips-weights --lpips-heads",
+    "Sets": "--unpaired --features --features-weights",
+    "Device": "--device --precision --batch --seed",
+    "What is written": "--json --csv",
+}
+"""Heading of `--help` → options."""
+
+
+@click.command(
+    cls=Sectioned, sections=SECTIONS, short_help="Measure how good pictures are: PSNR, SSIM, LPIPS, KID, FID."
+)
 @click.option("--pred", type=PATH, help="Folder or file of the pictures to measure.")
 @click.option("--target", type=PATH, required=True, help="Folder or file of what they should look like.")
 @click.option("--plugin", help="Instead of --pred: translate --src as `i2i translate` would with this recipe.")
@@ -43,17 +58,17 @@ OF_MODELS = ("plugin", "run", "weights")
               "pictures whose name fits, such as '*_LR.png'; may be repeated.")  # fmt: skip
 @click.option("--match", multiple=True, metavar="OLD=NEW", help="A target's name has NEW where its picture's has OLD: "
               "_LR=_HR; other pictures are passed over. May be repeated.")  # fmt: skip
-@click.option("--scale", type=click.IntRange(1), metavar="S", help="How many times larger the pictures are than what "
+@click.option("--scale", type=click.IntRange(1), metavar="N", help="How many times larger the pictures are than what "
               "they were made from; known with weights or with --src.")  # fmt: skip
-@click.option("--border", type=click.IntRange(0), metavar="N", help="Pixels to leave out on each side.  "
-              "[default: the scale]")  # fmt: skip
-@click.option("--lpips", type=click.Choice(["squeeze", "alex", "vgg", "none"]), help="Network of LPIPS.  [default: "
-              "squeeze where its files are here already]")  # fmt: skip
+@click.option("--border", type=click.IntRange(0), metavar="N", show_default="the scale", help="Pixels to leave "
+              "out on each side.")  # fmt: skip
+@click.option("--lpips", type=click.Choice(["squeeze", "alex", "vgg", "none"]), help="Network of LPIPS.", show_default=
+              "squeeze where its files are here already")  # fmt: skip
 @click.option("--lpips-weights", type=PATH, metavar="FILE", help="File of that network, in place of the published one.")
 @click.option("--lpips-heads", type=PATH, metavar="FILE", help="File of what LPIPS learned, likewise.")
 @click.option("--unpaired", is_flag=True, help="Compare the sets, not pairs: KID and FID. Needs `i2i[evaluate]`.")
 @click.option("--features", type=click.Choice(["inception", "squeezenet1_1", "vgg19", "random"]), help="Of KID and "
-              "FID. Figures of different features cannot be compared.  [default: inception]")  # fmt: skip
+              "FID. Figures of different features cannot be compared.", show_default="inception")  # fmt: skip
 @click.option("--features-weights", type=PATH, metavar="FILE", help="File of these, in place of the published one.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE; "
               "of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
@@ -61,9 +76,12 @@ OF_MODELS = ("plugin", "run", "weights")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of a translation's chance.")
 @click.option("--self-ensemble", is_flag=True, help="Translate each picture in its 8 flips and rotations and take the "
               "mean.")  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--json", "json_file", metavar="FILE", help="Also write everything as JSON; `-`: print that instead.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+              help="Where to compute; auto takes a GPU where PyTorch finds one.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
+              help="Of the networks' arithmetic; bf16 is faster where the device has it.")  # fmt: skip
+@click.option("--json", "json_file", metavar="FILE", help="Also write everything as JSON, for programs; `-`: "
+              "print that instead.")  # fmt: skip
 @click.option("--csv", "csv_file", type=PATH, metavar="FILE", help="Also write a line a picture.")
 @stopping_on_signals()
 def evaluate(target: Path, unpaired: bool, **given: Any) -> None:
@@ -283,7 +301,7 @@ def _compare_sets(
 def _give_out(file: str | None, data: dict[str, Any]) -> None:
     text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     if file == "-":
-        click.echo(text, nl=False)
+        answer(text.rstrip("\n"))
     elif file is not None:
         _write(Path(file), text)
 
@@ -299,9 +317,10 @@ def _list(refused: Sequence[BrokenPicture]) -> None:
     lines = [f"not evaluated: {broken}" for broken in refused[:SHOWN]]
     if len(refused) > SHOWN:
         lines.append(f"and {len(refused) - SHOWN} more; --json lists all")
-    _remark(*lines)
+    for line in lines:
+        warn(line)
 
 
 def _remark(*lines: str) -> None:
     for line in lines:
-        click.echo(line, err=True)
+        remark(line)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isinf
 from typing import TYPE_CHECKING
 
-import click
+from i2i.cli.saying import answer
 
 if TYPE_CHECKING:
     from i2i.evaluation.paired import Evaluation, Metric
@@ -35,12 +35,12 @@ def show_pairs(evaluation: Evaluation, protocol: Protocol) -> None:
     for name in evaluation.metrics:
         if name in ("psnr_y", "lpips"):
             ordered = evaluation.worst_first(name)
-            click.echo(f"{METRICS[name].title}: worst {ordered[0].name}, best {ordered[-1].name}")
+            answer(f"{METRICS[name].title}: worst {ordered[0].name}, best {ordered[-1].name}")
     if evaluation.identical:
-        click.echo(f"{counted(evaluation.identical, 'picture')} of infinite PSNR on Y, left out of its mean")
+        answer(f"{counted(evaluation.identical, 'picture')} of infinite PSNR on Y, left out of its mean")
     if 0 < evaluation.compared < len(evaluation.rows):
-        click.echo(f"bicubic: mean of {evaluation.compared} of {len(evaluation.rows)} pictures")
-    click.echo(f"{counted(len(evaluation.rows), 'picture')} evaluated; {in_words(protocol)}")
+        answer(f"bicubic: mean of {evaluation.compared} of {len(evaluation.rows)} pictures")
+    answer(f"{counted(len(evaluation.rows), 'picture')} evaluated; {in_words(protocol)}")
 
 
 def show_sets(found: Distances, protocol: Protocol) -> None:
@@ -49,7 +49,7 @@ def show_sets(found: Distances, protocol: Protocol) -> None:
 
     kid = [f"KID {LESS}", f"{found.kid:.4g}", f"± {found.kid_deviation:.2g}"]
     _table(["", "mean", "deviation"], [kid, [f"FID {LESS}", f"{found.fid:.4g}", ""]])
-    click.echo(f"{found.pictures} pictures against {found.targets}; {in_words(protocol)}")
+    answer(f"{found.pictures} pictures against {found.targets}; {in_words(protocol)}")
 
 
 def counted(count: int, what: str) -> str:

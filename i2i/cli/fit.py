@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2i.cli.options import described
+from i2i.cli.sections import Sectioned
 from i2i.errors import Interrupted, UsageError
 from i2i.plugins import discover
 from i2i.ranks.group import MEETING, is_first, is_restarted, joined, may_be_restarted, meeting
 from i2i.ranks.launching import end_with_parent, run_ranks, this_command
 from i2i.ranks.shares import WHOLE, share_from_environment
-from i2i.recipe import load_recipe
+from i2i.recipe import RunOptions, load_recipe
 from i2i.training.layout import CHECKPOINTS
 
 if TYPE_CHECKING:
@@ -31,11 +34,21 @@ PATH = click.Path(path_type=Path)
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Sugar for `--set run.KEY=…`."""
     for name in reversed(RUN_KEYS):
-        command = click.option(f"--{name.replace('_', '-')}", help=f"The same as --set run.{name}=…")(command)
+        text = f"{described(RunOptions.model_fields[name])}; the same as --set run.{name}."
+        command = click.option(f"--{name.replace('_', '-')}", help=text[0].upper() + text[1:])(command)
     return command
 
 
-@click.command(short_help="Train a model on folders of pictures.")
+SECTIONS = {
+    "What is trained": "--plugin --config --set --init",
+    "Pictures": "--src --target",
+    "The run": "--out --resume --fork --dry-run --json --log",
+    "How long, on what": "--steps --batch --seed --precision --device --devices --max-bad",
+}
+"""Heading of `--help` → options."""
+
+
+@click.command(cls=Sectioned, sections=SECTIONS, short_help="Train a model on folders of pictures.")
 @click.option("--plugin", help="Recipe to use; `i2i plugins` lists them.")
 @click.option("--config", type=PATH, help="YAML file laid over the recipe.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One recipe key; may be repeated.")
@@ -43,12 +56,15 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--src", multiple=True, help="Folder, file, list, archive or URL of pictures to learn from; may be repeated."
 )
 @click.option("--target", multiple=True, help="The same of the other domain; may be repeated.")
-@click.option("--out", type=PATH, help="Run folder to make; without it runs/NAME-TIME/.")
+@click.option("--out", type=PATH, metavar="DIR", help="Run folder to make; without it runs/NAME-TIME/.")
 @click.option("--resume", type=PATH, metavar="RUN", help="Go on with this run folder; only --steps may be given.")
 @click.option("--fork", type=PATH, metavar="NEW_RUN", help="With --resume: go on in a new run folder, with what --set "
               "and its like change.")  # fmt: skip
 @click.option("--init", type=PATH, metavar="WEIGHTS", help="Weights file or run folder to start from.")
 @click.option("--dry-run", is_flag=True, help="Take one step, say what it needs, write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print it as JSON, for programs.")
+@click.option("--log", "logs", multiple=True, metavar="TRACKER", help="Follow the run in TRACKER too, such as "
+              "tensorboard; may be repeated.")  # fmt: skip
 @click.option("--devices", type=click.IntRange(1), metavar="N", help="Train on N processes together: one a GPU, or "
               "with a share of the cores. Under torchrun and SLURM that happens by itself.")  # fmt: skip
 @run_options
@@ -63,6 +79,8 @@ def fit(devices: int | None, **given: Any) -> None:
     i2i fit --resume my-run
     i2i fit --resume my-run --fork slower --set trainer.learning_rate=0.0001
     """
+    if given["as_json"] and not given["dry_run"]:
+        raise UsageError("--json: is for --dry-run; a run writes what programs need into its folder (metrics.jsonl)")
     if hasattr(signal, "SIGUSR1") and signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until there is something to save
     share = share_from_environment(os.environ)
@@ -84,6 +102,7 @@ def fit(devices: int | None, **given: Any) -> None:
 def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Path | None, **given: Any) -> None:
     flags = {name: f"--{name.replace('_', '-')}" for name in RUN_KEYS if given[name] is not None}
     extra = [(flag, f"run.{name}", _number(name, given[name])) for name, flag in flags.items()]
+    extra += [("--log", f"trackers.{name}", {}) for name in given["logs"]]
     restarted = is_restarted(os.environ)
     if fork is not None and not (restarted and (fork / CHECKPOINTS).is_dir()):
         return _fork(resume, fork, extra, plugin=plugin, config=config, **given)
@@ -109,7 +128,7 @@ def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Pat
         if given["dry_run"]:
             dry = run.try_one_step()
             if is_first():
-                _tell(dry, run.steps)
+                _tell(dry, run.steps, given["as_json"])
         else:
             console.describe(run)
             console.finished(run.run(), run)
@@ -146,7 +165,8 @@ def _fork(path: Path | None, new: Path, extra: list[tuple[str, str, Any]], **giv
 
 
 def _refuse_with_resume(**given: Any) -> None:
-    named = [f"--{'set' if name == 'overrides' else name.replace('_', '-')}" for name, value in given.items() if value]
+    written = {"overrides": "set", "logs": "log", "as_json": "json"}
+    named = [f"--{written.get(name, name.replace('_', '-'))}" for name, value in given.items() if value]
     others = [flag for flag in named if flag != "--steps"]
     if others:
         raise UsageError(
@@ -158,9 +178,12 @@ def _number(name: str, text: str) -> Any:
     return int(text) if name in {"steps", "batch", "seed", "max_bad"} and text.lstrip("-").isdigit() else text
 
 
-def _tell(dry: DryRun, steps: int) -> None:
+def _tell(dry: DryRun, steps: int, as_json: bool) -> None:
     from i2i.cli.console import data_lines
 
+    if as_json:
+        click.echo(json.dumps({**vars(dry), "steps": steps}, indent=2, default=str, ensure_ascii=False))
+        return
     for line in data_lines(dry.data):
         click.echo(line)
     device, precision = dry.environment["device name"], dry.environment["precision"]

@@ -19,6 +19,9 @@ def refuse_flags(sampling: Sampling | None, share: Share, given: Mapping[str, An
         _refuse_with_archive(share, given)
     if given["save_every"] is not None and given["self_ensemble"]:
         raise UsageError("--save-every shows a picture on its way, --self-ensemble makes eight: leave one of them out")
+    if given["as_json"] and (given["watch"] or share != WHOLE or (given["devices"] or 1) > 1):
+        other = "--watch, which never ends" if given["watch"] else "several processes, which would print one each"
+        raise UsageError(f"--json prints one answer at the end; leave it out, or {other}")
     once = {
         "--dry-run": given["dry_run"],
         "--force": given["force"],

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import click
 
+from i2i.cli.saying import report
+
 PATH = click.Path(path_type=Path)
 
 
 @click.command("import", short_help="Bring in a network that somebody else published.")
 @click.argument("file", type=PATH)
 @click.option("--plugin", help="Recipe whose model reads the file; without it every installed model is asked.")
-@click.option("--out", type=PATH, required=True, help="Weights file (.safetensors) to write; none may lie there yet.")
+@click.option("--out", type=PATH, metavar="FILE", required=True, help="Weights file (.safetensors) to write; none may "
+              "lie there yet.")  # fmt: skip
 @click.option("--note", default="", metavar="TEXT", help="Kept in the weights file: on what data, under which licence.")
 def importing(file: Path, plugin: str | None, out: Path, note: str) -> None:
     """Bring in a network that somebody else published, as a weights file.
@@ -30,5 +33,5 @@ def importing(file: Path, plugin: str | None, out: Path, note: str) -> None:
     weights = import_weights(discover(), file, out, plugin, note)
     model = weights.recipe["model"]
     options = ", ".join(f"{name} {value}" for name, value in model.items() if name != "use")
-    click.echo(f"{out}: {model['use']}" + (f" ({options})" if options else "") + f"; {weights.note}")
-    click.echo(f"next: i2i translate --weights {shlex.quote(str(out))} --src PICTURES --dst OUT")
+    report(f"{out}: {model['use']}" + (f" ({options})" if options else "") + f"; {weights.note}")
+    report(f"next: i2i translate --weights {shlex.quote(str(out))} --src PICTURES --dst OUT")

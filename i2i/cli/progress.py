@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from i2i.cli.saying import is_live, is_quiet, remark
 from i2i.errors import Interrupted
 from i2i.inference.onlooker import Onlooker
 
@@ -73,7 +72,7 @@ class Counter(Onlooker):
 
     def told(self, text: str) -> None:
         """A line of its own."""
-        click.echo(text, err=True)
+        remark(text)
 
     @abstractmethod
     def show(self, done: int, under_way: float, text: str) -> None:
@@ -96,6 +95,16 @@ class LiveCounter(Counter):
         self.progress.update(self.task, completed=min(self.total, done + under_way), text=text)
 
 
+class QuietCounter(Counter):
+    """Shows nothing."""
+
+    def told(self, text: str) -> None:
+        """Nothing."""
+
+    def show(self, done: int, under_way: float, text: str) -> None:
+        """Nothing."""
+
+
 class PlainCounter(Counter):
     """Now and then a plain line."""
 
@@ -107,7 +116,7 @@ class PlainCounter(Counter):
         """A line, if the last one was long ago."""
         if time.monotonic() - self.spoke > self.seconds:
             self.spoke = time.monotonic()
-            click.echo(f"{self.word} {done} of {self.total}{text and ': '}{text}", err=True)
+            remark(f"{self.word} {done} of {self.total}{text and ': '}{text}")
 
 
 @contextmanager
@@ -123,19 +132,21 @@ def counting(total: int, word: str, written: Sized, ended: str = "written") -> I
 
 @contextmanager
 def _counter(total: int, word: str, written: Sized) -> Iterator[Counter]:
-    """A live line on a terminal, now and then a plain one elsewhere."""
+    """A live line on a terminal, now and then a plain one elsewhere, none when quiet."""
+    if is_quiet():
+        yield QuietCounter(total, word, written)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
     from i2i.cli.console import PLAIN_SECONDS
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not is_live():
         yield PlainCounter(total, word, written, PLAIN_SECONDS)
         return
     told = (TextColumn("{task.description}", markup=False), TextColumn("{task.fields[text]}", markup=False))
     columns = (SpinnerColumn(), told[0], MofNCompleteColumn(), BarColumn(), told[1], TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield LiveCounter(total, word, written, progress)
 
 

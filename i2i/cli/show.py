@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from i2i.cli.options import commented, described, in_yaml
+from i2i.cli.saying import answer
 from i2i.contracts import Options
 from i2i.plugins import discover
 from i2i.recipe import Part, Recipe, RunOptions, load_recipe
@@ -17,17 +20,33 @@ from i2i.recipe import Part, Recipe, RunOptions, load_recipe
 @click.argument("plugin", required=False)
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file laid over the recipe.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One recipe key; may be repeated.")
-def show(plugin: str | None, config: Path | None, overrides: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs, with each part's schema.")
+def show(plugin: str | None, config: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print the resolved recipe as YAML, each option with its description, type, bounds and default.
 
     What it prints is itself a recipe for --config.
 
     \b
     i2i show cyclegan
+    i2i show cyclegan --json
     i2i show cyclegan-light --set model.width=48 > mine.yaml && i2i fit --config mine.yaml …
     """
-    for line in explained(load_recipe(discover(), plugin, config, overrides)):
-        click.echo(line)
+    recipe = load_recipe(discover(), plugin, config, overrides)
+    if as_json:
+        answer(json.dumps({"recipe": recipe.as_dict(), "schemas": schemas(recipe)}, indent=2, ensure_ascii=False))
+        return
+    for line in explained(recipe):
+        answer(line)
+
+
+def schemas(recipe: Recipe) -> dict[str, Any]:
+    """Section → JSON schema of its options: descriptions, types, bounds, defaults."""
+    parts = {"model": recipe.model, "dataset": recipe.dataset, "trainer": recipe.trainer}
+    parts |= {f"losses.{role}": loss for role, loss in recipe.losses.items() if loss is not None}
+    options: dict[str, type[Options]] = {section: part.entry.value.options for section, part in parts.items()}
+    options |= {f"trackers.{name}": part.entry.value.options for name, part in recipe.trackers.items()}
+    options |= {"run": RunOptions, "translate": type(recipe.translate)}
+    return {section: kind.model_json_schema() for section, kind in options.items()}
 
 
 def explained(recipe: Recipe) -> Iterator[str]:
@@ -52,6 +71,12 @@ def explained(recipe: Recipe) -> Iterator[str]:
     if translate.model_fields:
         yield "translate:  # what holds when translating, unless --set translate.KEY=VALUE says otherwise"
         yield from _options(recipe.translate, translate, "  ")
+    if recipe.trackers:
+        yield "trackers:"
+        for name, part in recipe.trackers.items():
+            options = part.entry.value.options
+            yield f"  {name}:" if options.model_fields else f"  {name}: {{}}"
+            yield from _options(part.options, options, "    ")
 
 
 def _part(part: Part, indent: str, weight: float | None = None) -> Iterator[str]:

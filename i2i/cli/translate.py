@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -14,6 +15,8 @@ import click
 from i2i.cli.flags import refuse_flags
 from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
+from i2i.cli.saying import answer, detail, remark, report, warn
+from i2i.cli.sections import Sectioned
 from i2i.errors import UsageError
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
@@ -44,7 +47,20 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
 """Flag → translate option."""
 
 
-@click.command(short_help="Translate pictures, or sample new ones, with trained weights.")
+SECTIONS = {
+    "What translates": "--plugin --run --best --weights --config --set --direction --self-ensemble --scale",
+    "Pictures to translate": "--src --glob --mask --frames",
+    "Pictures made out of nothing": "--count --interpolate --grid --class",
+    "What is written": "--dst --suffix --format --quality --colours --background --save-every",
+    "What is done again, and at a picture that fails": "--force --verify --on-error --max-bad --dry-run --watch",
+    "Device and memory": "--device --devices --precision --batch --memory --tile --tile-norms --seed",
+    "Limits of a picture": "--max-pixels --max-bytes --max-seconds",
+}
+"""Heading of `--help` → options."""
+
+
+@click.command(cls=Sectioned, sections=SECTIONS, short_help="Translate pictures, or sample new ones, with trained "
+               "weights.")  # fmt: skip
 @click.option("--plugin", help="Recipe whose newest finished run, or shipped weights, to use; where its model needs "
               "none, the recipe itself.")  # fmt: skip
 @click.option("--config", type=PATH, help="YAML file laid over the recipe of a model that needs no weights.")
@@ -65,10 +81,11 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               f"{STOPS}) and back, N frames from each to the next; also written as walk.gif.")  # fmt: skip
 @click.option("--grid", is_flag=True, help="Also show the pictures made, of a walk only those it goes through, "
               f"on a sheet, grid.png: at most the first {SHEET}.")  # fmt: skip
-@click.option("--class", "class_name", metavar="NAME", help="Class of the pictures made: --set translate.class_name=…")
+@click.option("--class", "class_name", metavar="NAME", help="Class of the pictures made; the "
+              "same as --set translate.class_name=NAME.")  # fmt: skip
 @click.option("--dst", "destination", type=PATH, required=True, help="Folder to write to, or an archive (.tar) "
               "to pack at the end. Translations keep their names and folders; pictures made are numbered.")  # fmt: skip
-@click.option("--direction", help="Which way to translate: the same as --set translate.direction=…")
+@click.option("--direction", help="Which way to translate; the same as --set translate.direction=NAME.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE; "
               "of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
 @click.option("--save-every", type=click.IntRange(1), metavar="K", help="Also write what translations look like after "
@@ -99,6 +116,7 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               help="What to do at a picture that cannot be translated.")  # fmt: skip
 @click.option("--max-bad", type=click.IntRange(0), metavar="N", help="Stop after more than N of them.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and where it would go.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs: what was, or would be, done.")
 @click.option("--watch", is_flag=True, help="Go on translating what arrives in --src, until stopped.")
 @click.option("--max-pixels", type=click.IntRange(1), metavar="N", default=LIMITS.pixels, show_default=True,
               help="Pictures of more pixels are refused.")  # fmt: skip
@@ -112,8 +130,10 @@ SUGAR = {"--direction": "direction", "--class": "class_name"}
               "good, fewer where memory runs out.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance; picture i made is a "
               "function of the seed and i, whatever the batch.")  # fmt: skip
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True,
+              help="Where to compute; auto takes a GPU where PyTorch finds one.")  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True,
+              help="Of the networks' arithmetic; bf16 is faster where the device has it.")  # fmt: skip
 @click.option("--background", help="Colour to lay transparent pictures over before a model repaints them, and where "
               "the file format holds no transparency. Without it transparency is kept, or is laid over "
               "white.")  # fmt: skip
@@ -185,9 +205,13 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     batch = given["batch"] or 1
     pictures = drawn(translator, sampling, batch, given["seed"])
     _begin(destination, using)
-    click.echo(write_all(pictures, sampling, destination, batch))
+    told = write_all(pictures, sampling, destination, batch)
+    if given["as_json"]:
+        made = {"destination": str(destination), "made": sampling.total, "also": sampling.extras}
+        answer(json.dumps(made, indent=2, ensure_ascii=False))
+    (remark if given["as_json"] else report)(told)
     if (older := left_from_before(sampling, destination)) is not None:
-        click.echo(older, err=True)
+        remark(older)
 
 
 def _planned(destination: Path, given: Mapping[str, Any]) -> Plan:
@@ -213,7 +237,10 @@ def _loaded(
     allow_pixels(limits.pixels)
     allow_metadata(limits.metadata_bytes)
     where = {name: given[name] for name in ("precision", "background", "colours", "self_ensemble")}
-    return load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
+    translator = load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
+    made_of = f"weights: {source}" if isinstance(source, Path) else f"recipe {source.name}, without weights"
+    detail(f"computes on {translator.runtime.device} in {translator.runtime.precision}; {made_of}")
+    return translator
 
 
 def _translate_files(
@@ -231,18 +258,19 @@ def _translate_files(
     from i2i.inference.manifest import Manifest, settings_hash
 
     if given["dry_run"]:
-        click.echo(using, err=True)
+        remark(using)
     else:
         _begin(jobs.destination, using)
     names = ("seed", "frames_asked", "file_format", "quality", "save_every")
     settings = settings_hash({**translator.settings, **{name: given[name] for name in names}})
     with Manifest.open(jobs.destination, settings, write=not given["dry_run"]) as manifest:
-        for remark in (*manifest.remarks, *(manifest.others if share == WHOLE else ())):
-            click.echo(remark, err=True)
+        for line in (*manifest.remarks, *(manifest.others if share == WHOLE else ())):
+            warn(line)
         encoding = Encoding(given["quality"], given["background"] or "white")
         files = Files(translator, manifest, encoding, given["batch"], given["seed"], given["frames_asked"])
         max_bad = 0 if given["on_error"] == "stop" else given["max_bad"]
-        order = Order(jobs, files, given["verify"], given["force"], share, steps, given["save_every"], max_bad)
+        how = {"verify": given["verify"], "force": given["force"], "as_json": given["as_json"]}
+        order = Order(jobs, files, share=share, steps=steps, every=given["save_every"], max_bad=max_bad, **how)
         if given["dry_run"]:
             foretell(order)
         elif given["watch"]:
@@ -257,7 +285,7 @@ def _translate_files(
 
 def _for_launcher(code: int) -> int:
     if code == 3 and "TORCHELASTIC_RUN_ID" in os.environ:
-        click.echo("ended with exit code 0, as torchrun would stop the other ranks at 3", err=True)
+        remark("ended with exit code 0, as torchrun would stop the other ranks at 3")
         return 0
     return code
 
@@ -274,7 +302,7 @@ def _device(name: str, share: Share) -> str:
 def _begin(destination: Path, using: str) -> None:
     """Make the folder and say with what it is filled."""
     make_destination(destination)
-    click.echo(using, err=True)
+    remark(using)
 
 
 def _command(destination: Path, settings: Sequence[str], **weights: str | Path | None) -> str:

@@ -15,8 +15,10 @@ from i2i.contracts.specs import (
     Options,
     Role,
     Spec,
+    TrackerSpec,
     TrainerSpec,
 )
+from i2i.contracts.tracker import Tracker
 from i2i.contracts.trainer import Losses, RoleLoss, Trainer, Turn, Turns
 from i2i.contracts.weights import Weights
 
@@ -37,6 +39,8 @@ __all__ = [
     "ScheduleOptions",
     "Spec",
     "Tiling",
+    "Tracker",
+    "TrackerSpec",
     "Trainer",
     "TrainerSpec",
     "Turn",

@@ -129,6 +129,15 @@ class TrainerSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrackerSpec(Spec):
+    """A tracker: where a run's figures, pictures and events are followed beside its own folder.
+
+    `build(options)` gives a `Tracker`, before anything is trained and before there is a run folder: raise
+    `i2i.UsageError` there where something that it needs is not installed.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
     """A dataset. `build(options)` gives a `Dataset`.
 

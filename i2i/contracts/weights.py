@@ -51,10 +51,21 @@ class Weights:
         """Write the file; the caller makes that safe against a crash."""
         from safetensors.torch import save_file
 
+        tensors, metadata = self._written()
+        save_file(tensors, path, metadata)
+
+    def as_bytes(self) -> bytes:
+        """What the file would hold."""
+        from safetensors.torch import save
+
+        return save(*self._written())
+
+    def _written(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """Tensors and metadata of the file."""
         tensors = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in self.tensors.items()}
         header = json.loads(json.dumps(self.header(), default=str))  # as it will be read: every key a string
         header["sha256"] = _fingerprint(header, tensors)
-        save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+        return tensors, {HEADER_KEY: json.dumps(header, sort_keys=True)}
 
     @classmethod
     def load(cls, path: Path) -> Weights:

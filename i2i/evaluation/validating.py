@@ -20,15 +20,17 @@ from i2i.evaluation.light import light_features
 from i2i.evaluation.metrics import WINDOW, luma, psnr, ssim
 from i2i.evaluation.paired import METRICS, Evaluation, Row
 from i2i.recipe import Recipe
+from i2i.training.exhibition import Examples
 from i2i.training.loop import Loop
 from i2i.training.runtime import memory_explained
-from i2i.training.validation import Validation, answers
+from i2i.training.validation import Measured, Validation, answers
 
 OF_SETS = ("kid", "fid")
+FROM_THE_SET = "distance, squared, from this picture to the mean of all wanted ones in the space of KID's kernel"
 Answers = Callable[[Loop], Tensor]
 """(N, 3, H, W) of what the weights file would make now."""
-Figure = Callable[[Tensor], float]
-"""Of answers, uint8 (N, 3, H, W)."""
+Figure = Callable[[Tensor], tuple[float, list[float]]]
+"""Of answers, uint8 (N, 3, H, W): what they are worth together, and a value for each."""
 
 
 def validation(recipe: Recipe, loop: Loop, pictures: Mapping[str, Tensor]) -> Validation:
@@ -50,12 +52,19 @@ def validation(recipe: Recipe, loop: Loop, pictures: Mapping[str, Tensor]) -> Va
     scale: int = loop.model.geometry.scale
     figure = _of_pairs(metric, wanted, scale, loop) if is_of_pairs else _of_sets(metric, wanted, recipe, loop)
 
-    def measure(loop: Loop) -> float:
-        made = compared.answers(loop)
-        return figure(_eight_bits(made)) if bool(made.isfinite().all()) else nan
-
     lower = not is_of_pairs or not METRICS[metric].more_is_better
     by = f", {recipe.run.metric_features} features" if not is_of_pairs else ""
+    meaning = f"{metric} of this picture and what is wanted" if is_of_pairs else f"{FROM_THE_SET}{by}"
+
+    def measure(loop: Loop) -> Measured:
+        made = compared.answers(loop)
+        if not bool(made.isfinite().all()):
+            return Measured(nan)
+        made = _eight_bits(made)
+        value, values = figure(made)
+        pairs = wanted if compared.pairs else None
+        return Measured(value, Examples(values, lower, meaning, made, compared.source, pairs))
+
     return Validation(metric, lower, measure, f"{metric} of {compared.in_words}{by}")
 
 
@@ -68,6 +77,10 @@ class _Compared:
     first: Callable[[], Tensor]
     """One answer: tells its size, and whether the model can do it at all."""
     in_words: str
+    source: Tensor | None = None
+    """What the answers are made from."""
+    pairs: bool = False
+    """Whether each answer is wanted to be one of the pictures, in their order."""
 
 
 def _metric(recipe: Recipe, loop: Loop) -> str:
@@ -106,6 +119,8 @@ def _compared(recipe: Recipe, loop: Loop, pictures: Mapping[str, Tensor], metric
         pictures[wanted_key],
         lambda: answers(loop, source[:1], one_mask),
         f"{len(source)} answers to {given}",
+        source,
+        pairs=recipe.dataset.entry.name != "unpaired",
     )
 
 
@@ -127,9 +142,13 @@ def _of_sets(metric: str, wanted: Tensor, recipe: Recipe, loop: Loop) -> Figure:
             return torch.cat([describe(part).cpu().double() for part in pictures.split(batch)])
 
     theirs = described(wanted)
-    if metric == "kid":
-        return lambda made: kid(described(made), theirs)
-    return lambda made: unpaired.distances(list(described(made)), list(theirs)).fid
+
+    def figure(made: Tensor) -> tuple[float, list[float]]:
+        ours = described(made)
+        value = kid(ours, theirs) if metric == "kid" else unpaired.distances(list(ours), list(theirs)).fid
+        return value, from_the_set(ours, theirs)
+
+    return figure
 
 
 def kid(ours: Tensor, theirs: Tensor) -> float:
@@ -139,14 +158,24 @@ def kid(ours: Tensor, theirs: Tensor) -> float:
     mean over 100 subsets; over all pictures at once it varies less, and so two steps of a run are told apart better.
     """
 
-    def kernel(one: Tensor, other: Tensor) -> Tensor:
-        return (one @ other.T / one.shape[1] + 1) ** 3
-
     def within(rows: Tensor) -> Tensor:
-        values = kernel(rows, rows)
+        values = _kernel(rows, rows)
         return (values.sum() - values.diagonal().sum()) / (len(rows) * (len(rows) - 1))
 
-    return float(within(ours) + within(theirs) - 2 * kernel(ours, theirs).mean())
+    return float(within(ours) + within(theirs) - 2 * _kernel(ours, theirs).mean())
+
+
+def from_the_set(ours: Tensor, theirs: Tensor) -> list[float]:
+    """Features, float64 (N, D) and (M, D) → how far each of ours is from all of theirs: 0 or more.
+
+    In the space of KID's kernel, the squared distance from the picture to the mean of theirs.
+    """
+    own = _kernel(ours[:, None], ours[:, None]).flatten()  # (N,)
+    return (own - 2 * _kernel(ours, theirs).mean(1) + _kernel(theirs, theirs).mean()).tolist()
+
+
+def _kernel(one: Tensor, other: Tensor) -> Tensor:
+    return (one @ other.mT / one.shape[-1] + 1) ** 3
 
 
 def _of_pairs(metric: str, wanted: Tensor, scale: int, loop: Loop) -> Figure:
@@ -159,9 +188,9 @@ def _of_pairs(metric: str, wanted: Tensor, scale: int, loop: Loop) -> Figure:
         raise _wrong(f"{metric} needs {needed}×{needed} pixels; targets have {width}×{height}{without}")
     inner = (..., slice(border, border + height), slice(border, border + width))
 
-    def figure(made: Tensor) -> float:
-        rows = [Row("", {metric: score(ours[inner], goal[inner])}) for ours, goal in zip(made, wanted, strict=True)]
-        return Evaluation(rows).mean(metric)
+    def figure(made: Tensor) -> tuple[float, list[float]]:
+        values = [score(ours[inner], goal[inner]) for ours, goal in zip(made, wanted, strict=True)]
+        return Evaluation([Row("", {metric: value}) for value in values]).mean(metric), values
 
     return figure
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts import API_VERSION, Weights
+from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError, UsageError
 from i2i.features.published import sha256_of
 from i2i.foreign import read_tensors
@@ -49,7 +49,8 @@ def import_weights(catalog: Catalog, file: Path, out: Path, plugin: str | None =
     origin = f"imported from {file.name}, SHA-256 {digest}"
     data = {"imported": {"file": file.name, "sha256": digest}}
     weights = replace(weights, data=data, note=f"{origin}; {note}" if note else origin)
-    _write(weights, out)
+    with complete_or_not_at_all(out) as stream:
+        stream.write(weights.as_bytes())
     return weights
 
 
@@ -127,19 +128,3 @@ def _fitting(catalog: Catalog, recipe: Recipe, found: Found, file: Path) -> Weig
     built = prepared_model(model, weights, str(file))
     held = built.state_dict()
     return replace(weights, tensors={key: held[key] for key in found.state}, loaded=loaded_by(built))
-
-
-def _write(weights: Weights, out: Path) -> None:
-    """Complete or not at all."""
-    from safetensors import SafetensorError
-
-    draft = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            weights.save(draft)
-            draft.replace(out)
-        finally:
-            draft.unlink(missing_ok=True)
-    except (OSError, SafetensorError) as error:
-        raise I2IError(f"{out}: cannot be written: {getattr(error, 'strerror', None) or error}") from error

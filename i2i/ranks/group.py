@@ -74,7 +74,7 @@ def meeting_point(environment: Mapping[str, str]) -> str:
 
 def is_restarted(environment: Mapping[str, str]) -> bool:
     """Whether torchrun has started the ranks once more, as far as any of them is told."""
-    return bool(largest(int(environment.get(RESTARTS, "0"))))
+    return RESTARTS in environment and bool(largest(int(environment[RESTARTS])))
 
 
 def may_be_restarted(environment: Mapping[str, str]) -> bool:

@@ -19,7 +19,7 @@ from i2i.recipe.mistakes import Keys, OptionsT, mistake, told
 from i2i.recipe.reading import key_and_value, read, sections
 from i2i.recipe.values import LossPart, Part, Recipe, RunOptions, folder_missing
 
-SECTIONS = ("name", "model", "dataset", "losses", "trainer", "run", "translate")
+SECTIONS = ("name", "model", "dataset", "losses", "trainer", "run", "translate", "trackers")
 MISPLACED: Mapping[str, str] = MappingProxyType(
     {
         "base": "only a recipe file names what it is based on",
@@ -136,9 +136,10 @@ class Draft:
         section = self._section(("run",), self.tree.get("run", {}))
         run = self._options(("run",), RunOptions, section) if section is not None else None
         translate = self._translate(self._named("model"))
+        trackers = self._trackers()
         if self.problems or not (model and dataset and trainer and run and translate):
             raise RecipeError(self.problems)
-        return Recipe(name, model, dataset, MappingProxyType(losses), trainer, run, translate, self.weights)
+        return Recipe(name, model, dataset, MappingProxyType(losses), trainer, run, translate, self.weights, trackers)
 
     def _name(self, value: Any) -> str:
         name = str(value)
@@ -228,6 +229,20 @@ class Draft:
         if (kind := found[0].value.kind) != role.kind:
             self.problem((*at, "use"), f"'{found[0].name}' is of kind {kind}; this role takes kind {role.kind}")
         return LossPart(*found, weight)
+
+    def _trackers(self) -> Mapping[str, Part]:
+        found = {}
+        for name, value in (self._section(("trackers",), self.tree.get("trackers", {})) or {}).items():
+            at = ("trackers", name)
+            if value is None:
+                continue  # as `trackers.NAME=null` leaves one out that a layer below names
+            if name not in self.catalog.entries["tracker"]:
+                self.problem(at, self.catalog.unknown("tracker", name))
+            elif (section := self._section(at, value)) is not None:
+                entry = self.catalog.entries["tracker"][name]
+                if (options := self._options(at, entry.value.options, section)) is not None:
+                    found[name] = Part(entry, options)
+        return MappingProxyType(found)
 
     def _weight(self, at: Keys, value: Any) -> float | None:
         try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -69,6 +70,7 @@ class RunOptions(Options):
     collapse_below: float = Field(
         0.3, ge=0, le=1, description="warn when samples differ from each other less than this share of what the data do"
     )
+    report: bool = Field(True, description="keep report.html: curves, samples and what happened, in one page")
     note: str = Field("", description="kept in the weights file: on what data, under which licence")
 
     @model_validator(mode="after")
@@ -123,6 +125,8 @@ class Recipe:
     """The model's translate options: what holds unless the command that translates says otherwise."""
     weights: Path | None = None
     """Shipped weights; the YAML says where, relative to the package that holds the folder `recipes`."""
+    trackers: Mapping[str, Part] = field(default_factory=lambda: MappingProxyType({}))
+    """Who follows the run, by name; they decide no number."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data that `recipe_from_data` takes back."""
@@ -136,10 +140,12 @@ class Recipe:
         }
         if options := self.translate.model_dump(mode="json"):
             data["translate"] = options
+        if self.trackers:
+            data["trackers"] = {name: part.options.model_dump(mode="json") for name, part in self.trackers.items()}
         return data
 
     def versions(self, catalog: Catalog) -> dict[str, str]:
-        """Distribution → version of everything the recipe uses."""
+        """Distribution → version of everything that the recipe learns with and from."""
         parts = [self.model, self.dataset, self.trainer, *filter(None, self.losses.values())]
         return catalog.versions(*(part.entry for part in parts))
 

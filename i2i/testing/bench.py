@@ -37,6 +37,7 @@ QUICK = (
     "run.sample_every=1000",
     "run.checkpoint_every=1000",
     "run.collapse_below=0",
+    "run.report=false",
 )
 """What makes any recipe short; what makes its networks small is the caller's to say."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from i2i.testing import datasets, losses, models, package, trainers
+from i2i.testing import datasets, losses, models, package, trackers, trainers
 from i2i.testing.answering import Model
 from i2i.testing.bench import Bench, draw_pictures
 from i2i.testing.checks import Skipped, Subject, one_line
@@ -67,6 +67,8 @@ def subjects(bench: Bench) -> list[Subject]:
         found.append(Subject(f"model {entry.name}", models.CHECKS, Model(bench, entry)))
     for entry in bench.entries("trainer"):
         found.append(Subject(f"trainer {entry.name}", trainers.CHECKS, trainers.Scheme(bench, entry)))
+    for entry in bench.entries("tracker"):
+        found.append(Subject(f"tracker {entry.name}", trackers.CHECKS, trackers.Follower(bench, entry)))
     return found
 
 

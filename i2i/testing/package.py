@@ -135,7 +135,7 @@ CHECKS = (
 
 
 def _specs(bench: Bench) -> Iterator[tuple[str, Spec]]:
-    for kind in ("model", "loss", "trainer", "dataset"):
+    for kind in ("model", "loss", "trainer", "dataset", "tracker"):
         for entry in bench.entries(kind):
             yield f"{kind} '{entry.name}'", entry.value
 

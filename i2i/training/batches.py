@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,8 @@ class Batches:
         self.dataset, self.runtime, self.seed = dataset, runtime, seed
         self.batch, self.accumulate = batch, accumulate
         self.workers = _default_workers(runtime.device) if workers is None else workers
+        self.waited = 0.0
+        """Seconds that samples were waited for, in all."""
 
     def from_step(self, step: int) -> Generator[list[MicroBatch]]:
         """The micro-batches of each optimizer step, without end; close it to end the loader's processes."""
@@ -67,11 +70,18 @@ class Batches:
         loaded = iter(loader)
         try:
             while True:
-                yield [self._prepared(step, part, next(loaded)) for part in range(self.accumulate)]
+                yield [self._prepared(step, part, self._next(loaded)) for part in range(self.accumulate)]
                 step += 1
         finally:  # now, not when the last reference to it has gone, which an error's traceback may keep
             if hasattr(loaded, "_shutdown_workers"):
                 loaded._shutdown_workers()
+
+    def _next(self, loaded: Iterator[_Load]) -> _Load:
+        since = time.perf_counter()
+        try:
+            return next(loaded)
+        finally:
+            self.waited += time.perf_counter() - since
 
     def fixed(self, dataset: Dataset, count: int) -> MicroBatch:
         """The same few samples every time, from anywhere in the dataset; where it has fewer, they come again."""

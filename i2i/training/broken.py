@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from i2i.errors import BrokenPicture, I2IError
+from i2i.training.logbook import Logbook
 
 LISTED = 5
 
@@ -13,8 +14,8 @@ LISTED = 5
 class Broken:
     """The pictures that a run has left out."""
 
-    def __init__(self, say: Callable[[str], None], most: int | None = None) -> None:
-        self.say, self.most = say, most
+    def __init__(self, logbook: Logbook, most: int | None = None) -> None:
+        self.logbook, self.most = logbook, most
         self.pictures: dict[Path, BrokenPicture] = {}
 
     def note(self, pictures: Iterable[BrokenPicture]) -> None:
@@ -22,7 +23,7 @@ class Broken:
         for picture in pictures:
             if picture.path not in self.pictures:
                 self.pictures[picture.path] = picture
-                self.say(f"skipped: {picture}")
+                self.logbook.leave_out(f"skipped: {picture}")
         if self.most is not None and len(self.pictures) > self.most:
             raise I2IError(
                 f"pictures that cannot be read: {len(self.pictures)}, more than run.max_bad={self.most}; mend them, or "
@@ -35,4 +36,4 @@ class Broken:
             return
         names = [str(path) for path in self.pictures]
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        self.say(f"pictures left out: {len(names)} ({', '.join(names[:LISTED])}{more})")
+        self.logbook.sum_up_left_out(f"pictures left out: {len(names)} ({', '.join(names[:LISTED])}{more})")

@@ -10,7 +10,16 @@ from i2i.recipe import RunOptions
 HARMLESS = frozenset(
     f"run.{name}"
     for name in ("steps", "device", "workers", "log_every", "sample_every", "checkpoint_every", "checkpoint_minutes")
-) | {"name", "run.keep", "run.keep_every", "run.max_bad", "run.note", "run.validate_every", "run.patience"}
+) | {
+    "name",
+    "run.keep",
+    "run.keep_every",
+    "run.max_bad",
+    "run.note",
+    "run.validate_every",
+    "run.patience",
+    "run.report",
+}
 """What may change while a run goes on, as no number depends on it."""
 
 
@@ -24,8 +33,12 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     old, new = flat(before), flat(after)
     defaults = {f"run.{name}": field.default for name, field in RunOptions.model_fields.items()}
     old = {**{name: value for name, value in defaults.items() if name in new}, **old}  # of before there was the option
-    names = [name for name in {**old, **new} if name not in HARMLESS and old.get(name) != new.get(name)]
+    names = [name for name in {**old, **new} if not _is_harmless(name) and old.get(name) != new.get(name)]
     return {name: (old.get(name), new.get(name)) for name in names}
+
+
+def _is_harmless(name: str) -> bool:
+    return name in HARMLESS or name.startswith("trackers.")  # who merely follows the run
 
 
 def flat(recipe: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -43,7 +43,7 @@ class DiversityWatch:
             return None
         self.warned = True
         return (
-            f"step {step}: the samples differ from each other only {diversity:.2f} times as much as the data does: "
+            f"the samples differ from each other only {diversity:.2f} times as much as the data does: "
             "they may be collapsing; look at samples/. A lower trainer.learning_rate may prevent it; in an adversarial "
             "game also a regulariser (losses.regulariser.use=r1), another adversarial loss, or trainer.augment where "
             "data are few"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -20,10 +21,13 @@ from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.broken import Broken
 from i2i.training.building import loaded_by
-from i2i.training.checkpoints import damage, load_checkpoint, newest_checkpoint
+from i2i.training.checkpoints import load_checkpoint
+from i2i.training.exploding import TO_TRY, Explosions, exploded
 from i2i.training.listener import DryRun, Listener
+from i2i.training.logbook import Logbook
 from i2i.training.loop import Loop
 from i2i.training.monitoring import Monitor
+from i2i.training.pace import Pace
 from i2i.training.run_folder import RunFolder, plain
 from i2i.training.runtime import Runtime, memory_explained
 
@@ -31,8 +35,6 @@ EVERYTHING_DUE = 720_720 - 1
 """A step that ends every interval of up to 16 steps, so that what is done now and then is done in it."""
 LOADER = "DataLoader worker"
 """How torch begins to say that one has ended."""
-NOT_FINITE = "gradients were not finite"
-TO_TRY = "the last checkpoint is intact; try a lower trainer.learning_rate, run.clip=1 or run.precision=fp32"
 ADVICE = "lower run.batch or the size of the pictures, raise run.accumulate, use run.precision=bf16 or a smaller model"
 
 
@@ -47,6 +49,7 @@ class Fit:
     loop: Loop
     batches: Batches
     listener: Listener
+    logbook: Logbook
     monitor: Monitor
     broken: Broken
     folder: RunFolder | None = None
@@ -56,10 +59,10 @@ class Fit:
     saved_at: float = 0.0
     """Seconds of the clock."""
     is_to_be_saved: bool = False
-    logged: tuple[float, int] = (0.0, 0)
-    """When metrics were last written: seconds of the clock, and the step."""
-    masked: int = 0
-    """Steps that are told of as masked."""
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.batches)
+        self.explosions = Explosions(self.loop, self.recipe.run, self.logbook)
 
     def run(self) -> RunFolder:
         """Train to the last step. Raises `Interrupted` after saving when the listener asks to stop."""
@@ -85,26 +88,38 @@ class Fit:
             self.listener.said(f"{text}; raise run.patience in {self.folder.recipe_file} to go further")
             return self.folder
         self._tell_of_idle_steps()
-        self.listener.started(self.loop.step, steps)
         try:
+            self.logbook.begin(self.folder)
+            self.listener.started(self.loop.step, steps)
             self._train()
         except BaseException as error:
-            if fresh and self.loop.step == 0:
-                self.folder.discard()  # nothing was learned: the name is free again
-                raise
-            if isinstance(error, Exception) and not isinstance(error, Interrupted | RankLost):
-                resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
-                self.listener.said(f"step {self.saved_step} is saved; once that is mended: {resume_it}")
-            raise
-        finally:
             self.broken.sum_up()
+            if fresh and self.loop.step == 0:
+                self.logbook.drop()
+                self.folder.discard()  # nothing was learned: the name is free again
+            elif isinstance(error, Exception):  # who wants it to end at once waits for nothing
+                self._end_with(error)
+            raise
+        self.broken.sum_up()
         self.monitor.sum_up()
+        self.logbook.close()
         return self.folder
+
+    def _end_with(self, error: Exception) -> None:
+        """What is to be done about a run that is neither done nor discarded."""
+        assert self.folder is not None
+        if not isinstance(error, Interrupted | RankLost):
+            resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
+            self.listener.said(f"step {self.saved_step} is saved; once that is mended: {resume_it}")
+        if not isinstance(error, Interrupted):
+            self.logbook.note_end(" ".join(str(error).split()) or type(error).__name__)
+        self.logbook.close()
 
     def _train(self) -> None:
         if self.saved_step < self.loop.step:
             self._save()  # a disk that is full or read-only is found now, and a run killed early can go on
-        self.logged, self.saved_at = (time.perf_counter(), self.loop.step), time.perf_counter()
+        self.pace.restart(self.loop.step)
+        self.saved_at = time.perf_counter()
         while self._goes_on:
             returns = self.loop.returns
             with closing(self.batches.from_step(self.loop.batch_number)) as batches:
@@ -119,28 +134,18 @@ class Fit:
         measured = self._measured() if self._due(run.sample_every) else {}
         self.is_to_be_saved |= self._due(run.checkpoint_every)
         validates = run.validate_every is not None and self._due(run.validate_every)
-        if (measured or validates or self.is_to_be_saved or self._due(run.log_every)) and not self._is_sound(validates):
-            return self._go_back(scalars)
-        if validates and self.loop.turns.guard.in_a_row == 0:
+        if measured or validates or self.is_to_be_saved or self._due(run.log_every):
+            is_last = self.loop.step >= self.steps
+            if not self.explosions.is_sound(is_last, weights_count=self.is_to_be_saved or validates):
+                return self._go_back(scalars)
+        if validates and self.explosions.is_calm:
             measured |= self._validated()
         if measured or self._due(run.log_every):
             self._log({**self.loop.of_all_ranks(scalars), **measured})
-        if self.is_to_be_saved and (self.loop.turns.guard.in_a_row == 0 or self.loop.step == self.steps):
+        if self.is_to_be_saved and (self.explosions.is_calm or self.loop.step == self.steps):
             self._save()  # not amid steps that may be those of weights which exploded
         if self._due(run.sample_every) or not self._goes_on:
             self._sample()
-
-    def forget_lost_best(self) -> None:
-        """What validations found the best is none where its checkpoint has gone since; `best.json` tells which is."""
-        assert self.folder is not None
-        validating = self.monitor.validating
-        if validating is None:
-            return
-        if validating.best is not None and (problem := damage(self.folder.checkpoint(validating.best.step))):
-            where = f"the best checkpoint, of step {validating.best.step}"
-            self.listener.said(f"{where}: {problem}; the best is sought afresh")
-            validating.restart()
-        self.folder.write_best(validating.record)
 
     @property
     def _goes_on(self) -> bool:
@@ -158,7 +163,7 @@ class Fit:
         saves = self.listener.should_save() or self._minutes_are_over()
         signal_number, saves_somewhere = divmod(largest(2 * (self.listener.should_stop() or 0) + saves), 2)
         if (signal_number or saves_somewhere) and self.saved_step < self.loop.step:
-            if self.loop.turns.guard.in_a_row == 0 and self.loop.is_finite():
+            if self.explosions.is_calm and self.loop.is_finite():
                 self._save()
             else:
                 self.is_to_be_saved = True  # as soon as there is a sound step
@@ -171,6 +176,7 @@ class Fit:
         if self.loop.step == 0:
             raise Interrupted("stopped before the first step", signal_number)
         saved = "saved" if self.saved_step == self.loop.step else f"saved as it was at step {self.saved_step}"
+        self.logbook.note_end(f"stopped by {signal.Signals(signal_number).name}, {saved}")
         resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
         raise Interrupted(f"stopped at step {self.loop.step}, {saved}; go on with: {resume_it}", signal_number)
 
@@ -188,8 +194,8 @@ class Fit:
         with closing(self.batches.from_step(0)) as batches:
             scalars = self._advance(batches)
         numbers = {name: float(value) for name, value in scalars.items()}
-        if exploded := [f"{name} is {value}" for name, value in numbers.items() if not math.isfinite(value)]:
-            raise I2IError(f"the first step: {', '.join(exploded)}; {TO_TRY}")
+        if wrong := exploded(scalars):
+            raise I2IError(f"the first step: {', '.join(wrong)}; {TO_TRY}")
         seconds = time.perf_counter() - started
         total, memory = seconds * self.steps, self.runtime.memory()
         environment = self.runtime.describe()
@@ -213,52 +219,33 @@ class Fit:
                 self.broken.note(micro_batch.broken)
             return self.loop.advance(batch)
 
-    def _is_sound(self, validates: bool = False) -> bool:
-        """Whether steps still teach something; says how many do not."""
-        guard = self.loop.turns.guard
-        if guard.skipped > self.masked:
-            self.masked = guard.skipped
-            self.listener.said(f"step {self.loop.step}: {self.masked} steps changed nothing, as {NOT_FINITE}")
-        most = self.recipe.run.max_masked if self.loop.step < self.steps else 2
-        return guard.in_a_row < most and (not (self.is_to_be_saved or validates) or self.loop.is_finite())
-
     def _go_back(self, scalars: Mapping[str, Tensor]) -> None:
         """To the last checkpoint, once. Raises `I2IError` the second time."""
         assert self.folder is not None
-        step = self.loop.step
-        values = {name: float(value) for name, value in scalars.items()}
-        exploded = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
-        what = f"step {step}: {', '.join(exploded) or NOT_FINITE}"
-        began = step - self.loop.turns.guard.in_a_row  # the weights of that step may be those that exploded
-        checkpoint = newest_checkpoint(self.folder.checkpoints, self.listener.said, before=began)
-        if self.loop.returns or checkpoint is None:
+        complaint = self.explosions.complaint(scalars)
+        try:
+            state = load_checkpoint(self.explosions.way_back(self.folder.checkpoints, complaint))
+        except I2IError:
             self._log(scalars)
-            raise I2IError(f"{what}, though it went back once already; {TO_TRY}")
-        state = load_checkpoint(checkpoint)
+            raise
         self.loop.go_back(state["loop"])
         self.monitor.load_state_dict(state)
-        self.forget_lost_best()
-        self.saved_step, self.masked, self.is_to_be_saved = self.loop.step, self.loop.turns.guard.skipped, False
-        self.folder.forget_after(self.loop.step)
-        self.logged = (time.perf_counter(), self.loop.step)
-        where = f"back to step {self.loop.step}, on with other batches and half the learning rates"
-        self.listener.said(f"{what}: {where}")
-
-    def _read(self, scalars: Mapping[str, Tensor]) -> dict[str, float]:
-        """Those that are finite."""
-        numbers = {name: float(value.detach()) for name, value in scalars.items()}
-        return {name: value for name, value in numbers.items() if math.isfinite(value)}
+        self.monitor.forget_lost_best(self.folder)
+        self.saved_step, self.is_to_be_saved = self.loop.step, False
+        self.logbook.go_back()
+        self.pace.restart(self.loop.step)
+        self.explosions.returned(complaint)
 
     def _log(self, scalars: Mapping[str, Tensor]) -> None:
-        assert self.folder is not None
-        step, (since, since_step) = self.loop.step, self.logged
-        speed = self.recipe.run.batch * (step - since_step) / max(time.perf_counter() - since, 1e-9)
-        numbers = {**self._read(scalars), "images_per_second": round(speed, 3)}
-        if self.masked:
-            numbers["masked_steps"] = self.masked
-        self.folder.log(step, numbers)
-        self.listener.logged(step, numbers)
-        self.logged = (time.perf_counter(), step)
+        numbers = {name: float(value.detach()) for name, value in scalars.items()}
+        numbers = {name: value for name, value in numbers.items() if math.isfinite(value)} | self.pace.take(
+            self.loop.step
+        )
+        if self.explosions.masked:
+            numbers["masked_steps"] = self.explosions.masked
+        self.logbook.log(numbers)
+        if (warning := self.pace.warning) is not None:
+            self.logbook.warn("starving", warning)
 
     def _measured(self) -> dict[str, Tensor]:
         with memory_explained(ADVICE):
@@ -271,17 +258,16 @@ class Fit:
         return figures
 
     def _sample(self) -> None:
-        assert self.folder is not None
         with memory_explained(ADVICE):
             columns = self.monitor.columns()
         if columns:
-            self.folder.show(self.loop.step, columns)
+            self.logbook.show(columns)
 
     def _save(self) -> None:
         assert self.folder is not None
         spec, data = self.recipe.model.entry.value, plain(self.dataset.describe())
         weights = Weights(
-            recipe=self.recipe.as_dict(),
+            recipe={key: value for key, value in self.recipe.as_dict().items() if key != "trackers"},
             tensors=self.loop.inference_tensors(spec.inference),
             step=self.loop.step,
             model_version=spec.version,

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from i2i.training.layout import STATE
+from i2i.training.layout import REPORT, STATE
 
 LAST_LINES = 1 << 14
 """Bytes of metrics among which the last whole line is looked for."""
@@ -107,6 +107,7 @@ def extent(path: Path) -> tuple[float, int]:
         for name in names:
             with suppress(FileNotFoundError):  # a run that goes on removes its old checkpoints
                 found = (Path(folder) / name).lstat()
-                written = max(written, found.st_mtime)
+                if name != REPORT:  # may be written anew long after the run
+                    written = max(written, found.st_mtime)
                 sizes[found.st_dev, found.st_ino] = found.st_size
     return written or path.stat().st_mtime, sum(sizes.values())

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 RECIPE, ENVIRONMENT, METRICS, BEST = "recipe.yaml", "environment.json", "metrics.jsonl", "best.json"
-CHECKPOINTS, SAMPLES = "checkpoints", "samples"
+EVENTS, REPORT = "events.jsonl", "report.html"
+CHECKPOINTS, SAMPLES, VALIDATION = "checkpoints", "samples", "validation"
+PICTURES = "pictures.json"
+"""Of `validation`: which pictures went best and worst."""
 WEIGHTS, TRAINING, STATE = "weights.safetensors", "training.safetensors", "state.json"
 """Of a checkpoint."""
 STEP = "step-"

@@ -19,7 +19,7 @@ class Listener:
         """An optimizer step is done."""
 
     def logged(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Scalars were read, `images_per_second` among them."""
+        """Scalars were read, `images_per_second` and `loader_share` among them."""
 
     def should_save(self) -> bool:
         """Asked after every step: whether somebody wants a checkpoint now; once for each time."""

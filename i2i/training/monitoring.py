@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,8 +14,11 @@ from i2i.errors import I2IError
 from i2i.recipe import Recipe
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.broken import Broken
+from i2i.training.checkpoints import damage
 from i2i.training.diversity import SAMPLES, DiversityWatch
+from i2i.training.logbook import Logbook
 from i2i.training.loop import Loop
+from i2i.training.run_folder import RunFolder
 from i2i.training.sizes import check_size
 from i2i.training.validation import MakesValidation, Validating
 
@@ -28,10 +31,10 @@ class Monitor:
     """Looks at a run now and then, at the same pictures every time; teaches it nothing."""
 
     def __init__(
-        self, recipe: Recipe, dataset: Dataset, batches: Batches, loop: Loop, broken: Broken, say: Callable[[str], None]
+        self, recipe: Recipe, dataset: Dataset, batches: Batches, loop: Loop, broken: Broken, logbook: Logbook
     ) -> None:
         self.recipe, self.dataset, self.batches = recipe, dataset, batches
-        self.loop, self.broken, self.say = loop, broken, say
+        self.loop, self.broken, self.logbook, self.say = loop, broken, logbook, logbook.listener.said
         self.preview: dict[str, Tensor] = {}
         """The samples of the grid."""
         self.watch: DiversityWatch | None = None
@@ -63,7 +66,7 @@ class Monitor:
             return {}
         diversity = self.watch.measure(self.loop.samples(SAMPLES))
         if (warning := self.watch.warning(float(diversity), self.loop.step)) is not None:
-            self.say(warning)
+            self.logbook.warn("collapse", warning)
         return {"diversity": diversity}
 
     def validate(self) -> tuple[dict[str, Tensor], bool]:
@@ -71,14 +74,29 @@ class Monitor:
         if self.validating is None:
             return {}, False
         step, metric = self.loop.step, self.validating.metric
-        value = self.validating.measure(self.loop)
+        measured = self.validating.measure(self.loop)
+        value = measured.value
         if not math.isfinite(value):
-            self.say(f"step {step}: {metric} is {value}, which is never the best")
-        is_to_be_kept = self.validating.is_better(value, step)
+            self.logbook.warn("non-finite", f"{metric} is {value}, which is never the best")
+        if is_to_be_kept := self.validating.is_better(value, step):
+            self.logbook.note("best", f"{metric} {value:.6g} is the best so far")
+        if measured.examples is not None:
+            self.logbook.exhibit(metric, measured.examples)
         if self.reason_to_end is not None:
             is_to_be_kept = True
             self.say(f"step {step} is the last: {self.reason_to_end}")
+            self.logbook.note("stopped", f"ended early: {self.reason_to_end}")
         return {metric: torch.tensor(value, dtype=torch.float64)}, is_to_be_kept
+
+    def forget_lost_best(self, folder: RunFolder) -> None:
+        """What validations found the best is none where its checkpoint has gone since; `best.json` tells which is."""
+        validating = self.validating
+        if validating is None:
+            return
+        if validating.best is not None and (problem := damage(folder.checkpoint(validating.best.step))):
+            self.say(f"the best checkpoint, of step {validating.best.step}: {problem}; the best is sought afresh")
+            validating.restart()
+        folder.write_best(validating.record)
 
     def sum_up(self) -> None:
         """Say which validation was the best."""

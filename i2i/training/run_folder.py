@@ -21,11 +21,13 @@ from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
 from i2i.images.sheet import contact_sheet
 from i2i.recipe import Recipe, RunOptions
+from i2i.training import exhibition, lines
 from i2i.training.checkpoints import damage, newest_checkpoint, prune, save_checkpoint
 from i2i.training.layout import (
     BEST,
     CHECKPOINTS,
     ENVIRONMENT,
+    EVENTS,
     METRICS,
     RECIPE,
     SAMPLES,
@@ -154,26 +156,24 @@ class RunFolder:
         """One line of metrics."""
         if not self.writes:
             return
-        file = self.path / METRICS
-        try:
-            with file.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({"step": step, **scalars}) + "\n")
-        except OSError as error:
-            raise I2IError(f"{file}: cannot be written ({error.strerror}); checkpoints are intact") from error
+        lines.append(self.path / METRICS, {"step": step, **scalars})
 
-    def take_metrics(self, other: RunFolder, step: int) -> None:
-        """Begin with the metrics that another run had up to a step."""
-        if self.writes and (other.path / METRICS).exists():
-            shutil.copyfile(other.path / METRICS, self.path / METRICS)
-            self.forget_after(step)
+    def take_past(self, other: RunFolder, step: int) -> None:
+        """Begin with the metrics and events that another run had up to a step."""
+        if not self.writes:
+            return
+        for name in (METRICS, EVENTS):
+            if (other.path / name).exists():
+                shutil.copyfile(other.path / name, self.path / name)
+        self.forget_after(step)
 
     def forget_after(self, step: int) -> None:
-        """Drop the metrics of steps that will be taken again."""
-        file = self.path / METRICS
-        if self.writes and file.exists():
-            lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-            with complete_or_not_at_all(file) as stream:
-                stream.write("".join(line for line in lines if _step_of(line) <= step).encode())
+        """Drop what metrics, events and validation pictures tell of steps that will be taken again."""
+        if not self.writes:
+            return
+        for name in (METRICS, EVENTS):
+            lines.forget_after(self.path / name, step)
+        exhibition.forget_after(self.path, step)
 
     def save(
         self, step: int, weights: Weights, state: dict[str, Any], run: RunOptions, best: Mapping[str, Any] | None
@@ -241,10 +241,3 @@ def weights_at(path: Path) -> Path:
 def _last_written(folder: Path) -> float:
     checkpoints = folder / CHECKPOINTS
     return checkpoints.stat().st_mtime if checkpoints.is_dir() else 0.0
-
-
-def _step_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # half a line, from a run that was killed while it wrote
-        return 2**62

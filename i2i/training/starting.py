@@ -36,10 +36,12 @@ from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit
 from i2i.training.layout import CHECKPOINTS, RECIPE, WEIGHTS, checkpoints_in
 from i2i.training.listener import Listener
+from i2i.training.logbook import Logbook
 from i2i.training.loop import Loop
 from i2i.training.monitoring import Monitor
 from i2i.training.run_folder import RunFolder, plain, weights_at
 from i2i.training.runtime import Runtime, memory_explained
+from i2i.training.tracking import Tracking
 from i2i.training.validation import MakesValidation, refuse_without
 
 
@@ -97,7 +99,7 @@ def resume(
     fit.folder, fit.occupation = replace(folder, writes=is_first()), occupation
     fit.folder.forget_after(fit.loop.step)
     fit.folder.write_recipe(fit.recipe)
-    fit.forget_lost_best()
+    fit.monitor.forget_lost_best(fit.folder)
     return fit
 
 
@@ -129,7 +131,7 @@ def fork(
     origin = {"forked": {"from": str(path), "step": fit.loop.step}}
     _make_folder(fit, out, {**_environment(fit, catalog), **origin})
     assert fit.folder is not None
-    fit.folder.take_metrics(folder, fit.loop.step)
+    fit.folder.take_past(folder, fit.loop.step)
     fit.saved_step = -1  # nothing of it lies there yet
     return fit
 
@@ -199,7 +201,7 @@ def _continued(
         why = " ".join(str(error).split())
         raise I2IError(f"{checkpoint}: does not fit the recipe and the installed plugins: {why}") from error
     fit.monitor.load_state_dict(state)
-    fit.saved_step, fit.masked = fit.loop.step, fit.loop.turns.guard.skipped
+    fit.saved_step, fit.explosions.masked = fit.loop.step, fit.loop.turns.guard.skipped
     now = {**fit.runtime.describe(), "data": plain(fit.dataset.describe())}
     for key in ("device", "precision", "ranks", "threads", "torch", "data"):
         before, after = (flat({key: found.get(key)}) for found in (state["environment"], now))
@@ -212,6 +214,7 @@ def _continued(
 def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: MakesValidation | None = None) -> Fit:
     refuse_without(validation, recipe)
     runtime = Runtime.choose(recipe.run.device, recipe.run.precision)
+    tracking = Tracking.of(recipe, listener.said) if runtime.is_first else Tracking({}, listener.said)
     recipe = with_scale(recipe)
     dataset = build_dataset(recipe)
     recipe = with_steps(with_classes(recipe, dataset), dataset)
@@ -226,15 +229,16 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: 
     for remark in (*remarks_of(model), *remarks_of(trainer)):
         listener.said(remark)
     batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
-    broken = Broken(listener.said, run.max_bad)
+    logbook = Logbook(loop, recipe, listener, tracking)
+    broken = Broken(logbook, run.max_bad)
     broken.note(dataset.broken)
-    monitor = Monitor(recipe, dataset, batches, loop, broken, listener.said)
+    monitor = Monitor(recipe, dataset, batches, loop, broken, logbook)
     with memory_explained(ADVICE):
         monitor.open(validation)
     if run.accumulate * runtime.ranks > 1:
         each = run.batch // run.accumulate // runtime.ranks
         listener.said(f"{run.accumulate} micro-batches of {each} on {runtime.ranks} ranks make a batch of {run.batch}")
-    return Fit(catalog, recipe, runtime, dataset, loop, batches, listener, monitor, broken)
+    return Fit(catalog, recipe, runtime, dataset, loop, batches, listener, logbook, monitor, broken)
 
 
 def _environment(fit: Fit, catalog: Catalog) -> dict[str, Any]:

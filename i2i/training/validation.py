@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,17 @@ from i2i.contracts import Geometry, Request
 from i2i.errors import UsageError
 from i2i.ranks.group import from_first
 from i2i.recipe import Recipe
+from i2i.training.exhibition import Examples
 from i2i.training.loop import Loop
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one validation found."""
+
+    value: float
+    examples: Examples | None = None
+    """Its pictures one by one, where there is something to see."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +34,7 @@ class Validation:
     metric: str
     """The figure's name in `metrics.jsonl`."""
     lower_is_better: bool
-    measure: Callable[[Loop], float]
+    measure: Callable[[Loop], Measured]
     """What the weights file would be worth now. Trains nothing, and leaves the loop as it was."""
     in_words: str = ""
     """What is compared by what, for the console."""
@@ -65,10 +75,10 @@ class Validating:
         """What is measured."""
         return self.validation.metric
 
-    def measure(self, loop: Loop) -> float:
+    def measure(self, loop: Loop) -> Measured:
         """The figure at this step; every rank has that of the first, as they must agree on when to end."""
-        value = self.validation.measure(loop)
-        return from_first(value) if loop.runtime.ranks > 1 else value
+        measured = self.validation.measure(loop)
+        return replace(measured, value=from_first(measured.value)) if loop.runtime.ranks > 1 else measured
 
     def is_better(self, value: float, step: int) -> bool:
         """Take a figure in; whether it is the best so far. One that is not finite never is."""

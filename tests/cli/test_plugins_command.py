@@ -109,7 +109,7 @@ def test_what_the_environment_leaves_out_is_named(monkeypatch: pytest.MonkeyPatc
 def test_with_no_plugin_at_all_the_core_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("I2I_PLUGINS", "")
     rows = [line.split() for line in output().splitlines()[1:-1]]
-    assert {(row[0], row[2]) for row in rows} == {("loss", "i2i"), ("dataset", "i2i")}
+    assert {(row[0], row[2]) for row in rows} == {("loss", "i2i"), ("dataset", "i2i"), ("tracker", "i2i")}
 
 
 # show
@@ -201,7 +201,8 @@ def test_an_unknown_name_is_wrong_usage_with_the_nearest(name: str, hint: str) -
     result = run("show", name)
     assert result.output == ""
     assert result.exception.exit_code == 2
-    assert str(result.exception) == f"no plugin, model, loss, trainer, dataset or recipe '{name}' is installed{hint}"
+    kinds = "no plugin, model, loss, trainer, dataset, tracker or recipe"
+    assert str(result.exception) == f"{kinds} '{name}' is installed{hint}"
 
 
 class Brush(Options):

@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -25,25 +24,13 @@ from i2i.disk.locking import OCCUPIED, Occupation, Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
 from i2i.training import comparing
 from i2i.training.checkpoints import identical, load_checkpoint, save_checkpoint
-from i2i.training.listener import Listener
 from i2i.training.starting import resume, start
 
 STEPS = ("step-0000000", "step-0000004", "step-0000008")
 
 
-class Stopping(Listener):
-    def __init__(self, at):
-        self.at, self.step = at, 0
-
-    def stepped(self, step):
-        self.step = step
-
-    def should_stop(self):
-        return signal.SIGTERM if self.step == self.at else None
-
-
 @pytest.fixture
-def fitted(plugin_alone, tmp_path, monkeypatch):
+def fitted(plugin_alone, tmp_path, monkeypatch, new_notes):
     """`fitted("a", *overrides, stop_at=None)`: a real run in `runs/` below the working folder."""
     monkeypatch.chdir(tmp_path)
     catalog, rng = plugin_alone("alien"), numpy.random.default_rng(0)
@@ -55,8 +42,8 @@ def fitted(plugin_alone, tmp_path, monkeypatch):
 
     def fit(name, *overrides, stop_at=None):
         where = [f"dataset.source={tmp_path / 'photos'}", f"dataset.target={tmp_path / 'paintings'}"]
-        recipe = load_recipe(catalog, "alien", overrides=[*where, "run.precision=fp32", *overrides])
-        going = start(catalog, recipe, tmp_path / "runs" / name, listener=Stopping(stop_at))
+        recipe = load_recipe(catalog, "alien", overrides=[*where, "run.precision=fp32", "run.report=false", *overrides])
+        going = start(catalog, recipe, tmp_path / "runs" / name, listener=new_notes(stop_at))
         if stop_at is None:
             return going.run().path
         with pytest.raises(Interrupted):
@@ -135,7 +122,7 @@ def test_what_is_no_run_is_passed_over_and_what_is_no_folder_is_named(tmp_path, 
     assert output("mine") == "no runs in mine; `i2i fit` makes them\n"
     result = call("compaer", "a")
     assert isinstance(result.exception, UsageError)
-    assert str(result.exception) == "compaer, a: no such folder, and no command of `i2i runs` (see --help)"
+    assert str(result.exception) == "compaer, a: no such folder, and no command of `i2i runs`; did you mean 'compare'?"
 
 
 def test_a_run_that_goes_on_says_who_trains_it_and_how_far_it_is(run):
@@ -480,6 +467,23 @@ def test_a_removal_that_could_not_end_is_told_and_can_be_repeated(run, monkeypat
     monkeypatch.chdir(run.parents[1])
     output("rm", run, "--yes")
     assert not run.exists()
+
+
+def test_what_is_exported_for_others_is_half_as_large_and_names_no_folder(run, tmp_path):
+    plain, out = tmp_path / "plain.safetensors", tmp_path / "shipped.safetensors"
+    output("export", run, "--out", plain)
+    output("export", run, "--half", "--note", "Drawn by ourselves; CC0", "--out", out)
+    whole, shipped = Weights.load(plain), Weights.load(out)
+    assert whole.recipe["dataset"]["source"] is not None
+    assert shipped.recipe["dataset"]["source"] is None
+    assert str(run.parent) not in json.dumps(shipped.header())
+    assert shipped.note == shipped.recipe["run"]["note"] == "Drawn by ourselves; CC0"
+    for key, tensor in shipped.tensors.items():
+        assert tensor.dtype == (torch.float16 if whole.tensors[key].is_floating_point() else whole.tensors[key].dtype)
+        torch.testing.assert_close(tensor.float(), whole.tensors[key].float(), rtol=1e-3, atol=1e-4)
+    noted = tmp_path / "noted.safetensors"
+    output("export", run, "--note", "Ours", "--out", noted)
+    assert all(torch.equal(tensor, whole.tensors[key]) for key, tensor in Weights.load(noted).tensors.items())
 
 
 def test_the_tensors_of_an_export_are_those_of_the_run(run, tmp_path, run_i2i):

@@ -206,6 +206,7 @@ def test_on_a_terminal_the_bar_moves_with_the_batch():
 
 def test_the_live_line_shows_it(folder, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("i2i.cli.progress.is_live", lambda: True)
     monkeypatch.setenv("COLUMNS", "160")
     result = run(*PLATE, "--set", "translate.strokes=2", "--src", "photos", "--dst", "out")
     assert result.exit_code == 0, result.exception

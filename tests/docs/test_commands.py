@@ -19,8 +19,8 @@ PAGES = sorted((ROOT / "docs").glob("**/*.md"))
 READMES = [ROOT / "README.md", *sorted((ROOT / "plugins").glob("*/README.md"))]
 BLOCK = re.compile(r"^```(?:console|sh)?\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"(?<!`)`(i2i [^`\n]+)`(?!`)")
-INVENTED = ("pinball", "lumen")
-"""A loss and a plugin that pages bring as examples and nobody installs."""
+INVENTED = ("pinball", "lumen", "grade")
+"""A loss and plugins that pages bring as examples and nobody installs."""
 TUTORIAL = "tutorial.md"
 """Brings a plugin that is not installed here, and is run whole by another test."""
 

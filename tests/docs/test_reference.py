@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -158,10 +159,12 @@ def keys_of_table(title: str) -> list[str]:
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory: pytest.TempPathFactory, run_i2i: Callable[..., subprocess.CompletedProcess]) -> Path:
     """A run of a few steps: of the smallest recipe whose model samples, so that nothing that a run may hold lacks."""
+    pytest.importorskip("tensorboard", reason="the group 'dev' is not installed")
     folder = tmp_path_factory.mktemp("formats")
     run_i2i("data", "make", "digits", "--dst", folder / "digits", "--count", "8")
     smoke = ("--config", ROOT / "configs" / "dcgan-smoke.yaml", "--device", "cpu")
-    done = run_i2i("fit", *smoke, "--src", folder / "digits" / "white", "--out", folder / "run")
+    more = ("--set", "run.validate_every=1", "--log", "tensorboard")
+    done = run_i2i("fit", *smoke, *more, "--src", folder / "digits" / "white", "--out", folder / "run")
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -173,9 +176,10 @@ def generic(path: str) -> str:
 
 def test_a_run_folder_holds_what_the_page_says(run_folder: Path) -> None:
     found = {generic(str(path.relative_to(run_folder))) for path in run_folder.rglob("*")}
+    found = {path for path in found if not re.match(r"(validation/step-…|tensorboard)/", path)}
     shown = {generic(path) for path in keys_of_table("A run folder")}
     shown |= {f"checkpoints/step-…/{name}" for name in keys_of_table("A checkpoint")}
-    assert found - {"samples", "checkpoints"} == shown - {"best.json", ".occupied"}  # which come and go
+    assert found - {"samples", "checkpoints", "validation"} == shown - {".occupied"}  # which comes and goes
 
 
 def test_the_recipe_has_the_keys_of_the_page(run_folder: Path) -> None:
@@ -191,9 +195,26 @@ def test_the_environment_has_the_keys_of_the_page(run_folder: Path) -> None:
 def test_metrics_have_what_the_page_says(run_folder: Path) -> None:
     lines = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     text = section(page("formats.md"), "`metrics.jsonl`")
-    assert all(line.keys() >= {"step", "images_per_second"} for line in lines)
+    assert all(line.keys() >= {"step", "images_per_second", "loader_share"} for line in lines)
     assert "diversity" in lines[-1]
-    assert all(f"`{name}`" in text for name in ("step", "images_per_second", "diversity"))
+    assert all(f"`{name}`" in text for name in ("step", "images_per_second", "loader_share", "diversity"))
+
+
+def test_events_have_the_keys_and_kinds_of_the_page(run_folder: Path) -> None:
+    from i2i.training.events import Kind
+
+    lines = [json.loads(line) for line in (run_folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    kinds = list(get_args(Kind))
+    assert keys_of_table("`events.jsonl`") == ["step", "time", "kind", "text", *kinds]
+    assert all(list(line) == ["step", "time", "kind", "text"] and line["kind"] in kinds for line in lines)
+    assert {line["kind"] for line in lines} == {"best"}
+
+
+def test_validation_pictures_are_told_as_the_page_says(run_folder: Path) -> None:
+    told = json.loads((run_folder / "validation" / "pictures.json").read_text(encoding="utf-8"))
+    assert list(told) == keys_of_table("`validation/pictures.json`")
+    text = section(page("formats.md"), "`validation/pictures.json`")
+    assert all(f"`{name}`" in text for name in ("best", "worst", *told["pictures"][0]))
 
 
 def test_the_header_of_a_weights_file_has_the_keys_of_the_page(run_folder: Path) -> None:

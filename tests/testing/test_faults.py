@@ -72,6 +72,18 @@ FAULTS = {
             "loss 'sound-image': 'i2i.losses.image:MSE' is in package i2i; its own is i2i_sound",
         )
     ],
+    "a_tracker_of_no_kind": [
+        (
+            "tracker sound-diary: it builds a tracker from its default options",
+            "builds a diary, which is no i2i.Tracker",
+        )
+    ],
+    "a_tracker_that_cannot_go_on": [
+        (
+            "tracker sound-diary: it follows a run that goes back and goes on, and writes into no picture",
+            "FileExistsError: ",
+        )
+    ],
     "a_model_in_float64": [
         (
             "model sound: it builds from its default options, on the CPU, in float32",

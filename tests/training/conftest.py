@@ -1,3 +1,4 @@
+import math
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -43,3 +44,23 @@ def alien_recipe(catalog, folders):
         return load_recipe(catalog, "alien", overrides=[*where, "run.precision=fp32", *overrides])
 
     return recipe
+
+
+@pytest.fixture
+def poisoned():
+    """`poisoned(going, bad)`: a run whose batches of these numbers are not finite."""
+    return _poisoned
+
+
+def _poisoned(going, bad):
+    prepared = going.batches._prepared
+
+    def poison(number, part, loaded):
+        batch = prepared(number, part, loaded)
+        if number in bad:
+            for pictures in batch.tensors.values():
+                pictures.fill_(math.nan)
+        return batch
+
+    going.batches._prepared = poison
+    return going

@@ -8,28 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from i2i import Dataset, I2IError, Listener, RecipeError, Weights, load, load_recipe, resume, start
+from i2i import Dataset, I2IError, RecipeError, Weights, load, load_recipe, resume, start
 from i2i.errors import Interrupted
 from i2i.training.building import with_steps
 from i2i.training.checkpoints import identical
 
 WEAK, STRONG = b"0.25\n", b"0.75\n"
-
-
-class Notes(Listener):
-    """Remembers what it hears; may ask to stop."""
-
-    def __init__(self, stop_at=None):
-        self.lines, self.stop_at, self.step = [], stop_at, 0
-
-    def said(self, text):
-        self.lines.append(text)
-
-    def stepped(self, step):
-        self.step = step
-
-    def should_stop(self):
-        return 2 if self.step == self.stop_at else None
 
 
 @pytest.fixture
@@ -87,10 +71,10 @@ def test_a_dataset_of_unknown_length_wants_a_number_of_steps(recipe, dataset):
     assert with_steps(recipe("run.steps=7"), dataset).run.steps == 7
 
 
-def test_a_resumed_run_equals_one_never_stopped_bit_for_bit(etcher, recipe, tmp_path):
+def test_a_resumed_run_equals_one_never_stopped_bit_for_bit(etcher, recipe, tmp_path, new_notes):
     whole = start(etcher, recipe(), tmp_path / "whole").run()
     with pytest.raises(Interrupted, match="stopped at step 2, saved"):
-        start(etcher, recipe(), tmp_path / "part", listener=Notes(stop_at=2)).run()
+        start(etcher, recipe(), tmp_path / "part", listener=new_notes(stop_at=2)).run()
     part = resume(etcher, tmp_path / "part").run()
     assert identical(*(folder.newest_weights().parent for folder in (whole, part)))
 
@@ -111,8 +95,8 @@ def test_a_dry_run_tells_and_writes_nothing(etcher, recipe, tmp_path):
     assert set(tmp_path.rglob("*")) == before
 
 
-def test_remarks_of_the_model_are_said(etcher, recipe):
-    notes = Notes()
+def test_remarks_of_the_model_are_said(etcher, recipe, new_notes):
+    notes = new_notes()
     start(etcher, recipe(), listener=notes, dry_run=True)
     assert notes.lines == ["etching with strength 0.5, 0 pictures seen"]
 

@@ -32,7 +32,7 @@ def test_a_fall_is_told_once_in_words(watch):
     assert watch.warning(0.8, 10) is None
     text = watch.warning(0.12, 20)
     assert text is not None
-    assert text.startswith("step 20: the samples differ from each other only 0.12 times as much as the data does: ")
+    assert text.startswith("the samples differ from each other only 0.12 times as much as the data does: ")
     assert "may be collapsing" in text
     assert watch.warning(0.05, 30) is None
 

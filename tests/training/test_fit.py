@@ -1,32 +1,12 @@
 import json
 import shutil
-import signal
 
 import pytest
 import torch
 
-from i2i import I2IError, Listener, RecipeError, UsageError, Weights, load, resume, start
+from i2i import I2IError, RecipeError, UsageError, Weights, load, resume, start
 from i2i.errors import Interrupted
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-
-
-class Notes(Listener):
-    """Remembers what it hears; may ask to stop."""
-
-    def __init__(self, stop_at=None):
-        self.lines, self.scalars, self.stop_at, self.step = [], {}, stop_at, 0
-
-    def said(self, text):
-        self.lines.append(text)
-
-    def stepped(self, step):
-        self.step = step
-
-    def logged(self, step, scalars):
-        self.scalars[step] = scalars
-
-    def should_stop(self):
-        return signal.SIGINT if self.step == self.stop_at else None
 
 
 def checkpoint(folder, step):
@@ -34,12 +14,12 @@ def checkpoint(folder, step):
 
 
 @pytest.mark.parametrize("extra", [[], ["run.precision=bf16"], ["run.accumulate=2"]], ids=["fp32", "bf16", "micro"])
-def test_a_resumed_run_equals_one_never_stopped_bit_for_bit(catalog, alien_recipe, tmp_path, extra):
+def test_a_resumed_run_equals_one_never_stopped_bit_for_bit(catalog, alien_recipe, tmp_path, extra, new_notes):
     whole = start(catalog, alien_recipe(*extra), tmp_path / "whole").run()
     with pytest.raises(
         Interrupted, match=f"stopped at step 3, saved; go on with: i2i fit --resume {tmp_path / 'part'}"
     ):
-        start(catalog, alien_recipe(*extra), tmp_path / "part", listener=Notes(stop_at=3)).run()
+        start(catalog, alien_recipe(*extra), tmp_path / "part", listener=new_notes(stop_at=3)).run()
     part = resume(catalog, tmp_path / "part").run()
     assert identical(checkpoint(whole, 8), checkpoint(part, 8))
     a, b = (Weights.load(folder.newest_weights()) for folder in (whole, part))
@@ -85,18 +65,18 @@ def test_resume_with_more_steps_equals_the_longer_run(catalog, alien_recipe, tmp
     assert "steps: 6" in (tmp_path / "short" / "recipe.yaml").read_text()
 
 
-def test_a_finished_run_says_so(catalog, alien_recipe, tmp_path):
+def test_a_finished_run_says_so(catalog, alien_recipe, tmp_path, new_notes):
     start(catalog, alien_recipe("run.steps=1"), tmp_path / "run").run()
-    notes = Notes()
+    notes = new_notes()
     resume(catalog, tmp_path / "run", listener=notes).run()
     assert notes.lines == ["already at step 1 of 1; --steps N goes further"]
 
 
-def test_the_alien_trains_and_translates(catalog, alien_recipe, folders, tmp_path):
-    notes = Notes()
+def test_the_alien_trains_and_translates(catalog, alien_recipe, folders, tmp_path, new_notes):
+    notes = new_notes()
     run = start(catalog, alien_recipe(), tmp_path / "run", listener=notes).run()
-    assert "critic" in notes.scalars[1]
-    assert "critic" not in notes.scalars[2]  # its turn was skipped
+    assert "critic" in dict(notes.logs)[1]
+    assert "critic" not in dict(notes.logs)[2]  # its turn was skipped
     state = load_checkpoint(checkpoint(run, 8))["loop"]
     fresh = start(catalog, alien_recipe(), dry_run=True).loop.model.state_dict()
     assert torch.equal(state["model"]["lens.weight"], fresh["lens.weight"])  # nobody's network
@@ -125,6 +105,7 @@ def test_a_run_folder_holds_what_the_design_says(catalog, alien_recipe, tmp_path
         "recipe.yaml",
         "environment.json",
         "metrics.jsonl",
+        "report.html",
         "samples/step-0000004.png",
         "samples/step-0000008.png",
     }
@@ -206,11 +187,11 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_ones_before(catalog, ali
     assert newest_checkpoint(run.checkpoints) == run.checkpoints / "step-0000002"
 
 
-def test_broken_pictures_are_left_out_counted_and_listed(catalog, alien_recipe, folders, tmp_path):
+def test_broken_pictures_are_left_out_counted_and_listed(catalog, alien_recipe, folders, tmp_path, new_notes):
     (folders / "photos" / "text.jpg").write_text("not a picture")
     whole = (folders / "photos" / "1.png").read_bytes()
     (folders / "photos" / "half.png").write_bytes(whole[: len(whole) // 2])
-    notes = Notes()
+    notes = new_notes()
     run = start(catalog, alien_recipe("dataset.validation=0", "run.steps=20"), tmp_path / "run", listener=notes).run()
     assert [line for line in notes.lines if line.startswith("skipped: ") and "text.jpg" in line]
     assert [line for line in notes.lines if line.startswith("skipped: ") and "half.png" in line]
@@ -281,19 +262,19 @@ def test_damaged_newer_checkpoints_do_not_push_out_good_ones(catalog, alien_reci
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-0000006", "step-0000008"]
 
 
-def test_a_run_that_never_took_a_step_leaves_no_folder(catalog, alien_recipe, tmp_path, folders):
+def test_a_run_that_never_took_a_step_leaves_no_folder(catalog, alien_recipe, tmp_path, folders, new_notes):
     with pytest.raises(RecipeError):
         start(catalog, alien_recipe("dataset.crop=15"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     with pytest.raises(Interrupted, match=r"^stopped before the first step$"):
-        start(catalog, alien_recipe(), tmp_path / "run", listener=Notes(stop_at=0)).run()
+        start(catalog, alien_recipe(), tmp_path / "run", listener=new_notes(stop_at=0)).run()
     assert not (tmp_path / "run").exists()
 
 
-def test_changed_data_is_said_on_resume(catalog, alien_recipe, folders, tmp_path):
+def test_changed_data_is_said_on_resume(catalog, alien_recipe, folders, tmp_path, new_notes):
     run = start(catalog, alien_recipe("run.steps=1"), tmp_path / "run").run()
     shutil.copy(folders / "photos" / "0.png", folders / "photos" / "new.png")
-    notes = Notes()
+    notes = new_notes()
     resume(catalog, run.path, steps=2, listener=notes)
     told = "data.source.pictures was 7, is 8: the run goes on, but not bit for bit as it would have"
     assert notes.lines[0] == told
@@ -335,10 +316,10 @@ def test_crops_that_the_model_cannot_take_are_refused(catalog, alien_recipe, tmp
         start(catalog, alien_recipe("dataset.crop=15"), tmp_path / "run")
 
 
-def test_another_machine_is_said_on_resume(catalog, alien_recipe, tmp_path):
+def test_another_machine_is_said_on_resume(catalog, alien_recipe, tmp_path, new_notes):
     run = start(catalog, alien_recipe("run.steps=1"), tmp_path / "run").run()
     threads = torch.get_num_threads()
-    notes = Notes()
+    notes = new_notes()
     try:
         torch.set_num_threads(threads + 1)
         resume(catalog, run.path, steps=2, listener=notes).run()

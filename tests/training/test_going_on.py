@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import signal
 
 import pytest
 import torch
@@ -11,26 +10,14 @@ import yaml
 from i2i.disk.locking import Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-from i2i.training.listener import Listener
 from i2i.training.starting import begun, fork, resume, start
 
 
-class Stopping(Listener):
-    def __init__(self, at):
-        self.at, self.step = at, 0
-
-    def stepped(self, step):
-        self.step = step
-
-    def should_stop(self):
-        return signal.SIGTERM if self.step == self.at else None
-
-
 @pytest.fixture
-def stopped(catalog, alien_recipe, tmp_path):
+def stopped(catalog, alien_recipe, tmp_path, new_notes):
     """A run folder that stopped at step 4 of 8."""
     with pytest.raises(Interrupted):
-        start(catalog, alien_recipe("run.log_every=1"), tmp_path / "run", listener=Stopping(4)).run()
+        start(catalog, alien_recipe("run.log_every=1"), tmp_path / "run", listener=new_notes(4)).run()
     return tmp_path / "run"
 
 

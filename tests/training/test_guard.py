@@ -14,40 +14,7 @@ from torch.optim import SGD, Adam
 from i2i.errors import I2IError, Interrupted
 from i2i.training.checkpoints import identical, newest_checkpoint
 from i2i.training.guard import Guard, masked
-from i2i.training.listener import Listener
 from i2i.training.starting import resume, start
-
-
-class Notes(Listener):
-    def __init__(self, stop_at=None):
-        self.lines, self.logs, self.stop_at, self.step = [], [], stop_at, 0
-
-    def said(self, text):
-        self.lines.append(text)
-
-    def stepped(self, step):
-        self.step = step
-
-    def logged(self, step, scalars):
-        self.logs.append((step, dict(scalars)))
-
-    def should_stop(self):
-        return signal.SIGTERM if self.step == self.stop_at else None
-
-
-def poisoned(going, bad):
-    """Batches of these numbers are not finite."""
-    prepared = going.batches._prepared
-
-    def poison(number, part, loaded):
-        batch = prepared(number, part, loaded)
-        if number in bad:
-            for pictures in batch.tensors.values():
-                pictures.fill_(math.nan)
-        return batch
-
-    going.batches._prepared = poison
-    return going
 
 
 def plain_state(loop):
@@ -75,10 +42,10 @@ def clone(state):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_step_without_finite_gradients_changes_nothing_and_is_counted(
-    catalog, alien_recipe, tmp_path, accumulate, monkeypatch
+    catalog, alien_recipe, tmp_path, accumulate, monkeypatch, new_notes, poisoned
 ):
     options = ["run.steps=6", "run.log_every=1", "run.batch=2", f"run.accumulate={accumulate}"]
-    states, notes = [], Notes()
+    states, notes = [], new_notes()
     going = poisoned(start(catalog, alien_recipe(*options), tmp_path / "run", listener=notes), {3})
     monkeypatch.setattr(notes, "stepped", lambda step: states.append(clone(plain_state(going.loop))))
     going.run()
@@ -144,9 +111,9 @@ OPTIONS = ["run.steps=20", "run.log_every=1", "run.checkpoint_every=5", "run.max
 
 
 def test_too_many_in_a_row_send_the_run_back_with_half_the_rates_and_on_with_other_batches(
-    catalog, alien_recipe, tmp_path
+    catalog, alien_recipe, tmp_path, new_notes, poisoned
 ):
-    notes = Notes()
+    notes = new_notes()
     going = poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "run", listener=notes), {11, 12, 13})
     going.run()
     told = [line for line in notes.lines if "back to step" in line]
@@ -162,25 +129,25 @@ def test_too_many_in_a_row_send_the_run_back_with_half_the_rates_and_on_with_oth
     assert (state["rate"], state["returns"], state["passed_over"]) == (0.5, 1, 4)
 
 
-def test_a_run_that_went_back_goes_on_bit_for_bit_after_a_stop(catalog, alien_recipe, tmp_path):
+def test_a_run_that_went_back_goes_on_bit_for_bit_after_a_stop(catalog, alien_recipe, tmp_path, new_notes, poisoned):
     bad = {11, 12, 13}
     whole = poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "whole"), bad).run()
     with pytest.raises(Interrupted):
-        poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "run", listener=Notes(17)), bad).run()
+        poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "run", listener=new_notes(17)), bad).run()
     run = poisoned(resume(catalog, tmp_path / "run"), bad).run()
     assert identical(newest_checkpoint(whole.checkpoints), newest_checkpoint(run.checkpoints))
 
 
-def test_it_goes_back_to_before_the_steps_that_were_masked(catalog, alien_recipe, tmp_path):
+def test_it_goes_back_to_before_the_steps_that_were_masked(catalog, alien_recipe, tmp_path, new_notes, poisoned):
     """The weights of the step that they began at may be what exploded."""
-    notes, options = Notes(), ["run.steps=12", "run.checkpoint_every=5", "run.max_masked=3", "run.log_every=1"]
+    notes, options = new_notes(), ["run.steps=12", "run.checkpoint_every=5", "run.max_masked=3", "run.log_every=1"]
     going = poisoned(start(catalog, alien_recipe(*options), tmp_path / "run", listener=notes), {5, 6, 7})
     going.run()
     assert [line for line in notes.lines if "back to step 0, on with other batches" in line]
 
 
-def test_a_stop_amid_masked_steps_is_saved_when_one_is_sound(catalog, alien_recipe, tmp_path):
-    class Saving(Notes):
+def test_a_stop_amid_masked_steps_is_saved_when_one_is_sound(catalog, alien_recipe, tmp_path, new_notes, poisoned):
+    class Saving(new_notes):
         def should_save(self):
             return self.step == 6
 
@@ -191,7 +158,7 @@ def test_a_stop_amid_masked_steps_is_saved_when_one_is_sound(catalog, alien_reci
     ]  # fmt: skip
 
 
-def test_the_second_time_it_ends_with_the_reason_and_the_checkpoint_intact(catalog, alien_recipe, tmp_path):
+def test_the_second_time_it_ends_with_the_reason_and_the_checkpoint_intact(catalog, alien_recipe, tmp_path, poisoned):
     going = poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "run"), set(range(11, 40)))
     with pytest.raises(I2IError, match=r"^step 13: painter is nan, .*, though it went back once already; "):
         going.run()

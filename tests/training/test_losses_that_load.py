@@ -6,15 +6,6 @@ import pytest
 from safetensors import safe_open
 
 from i2i import I2IError, UsageError, resume, start
-from i2i.training.listener import Listener
-
-
-class Notes(Listener):
-    def __init__(self):
-        self.lines = []
-
-    def said(self, text):
-        self.lines.append(text)
 
 
 @pytest.fixture
@@ -29,8 +20,8 @@ def perceptual(alien_recipe, network):
     return lambda *overrides: alien_recipe(likeness, "dataset.resize=40", "dataset.crop=32", "run.steps=2", *overrides)
 
 
-def test_what_a_loss_has_to_tell_is_said_with_its_role(catalog, perceptual):
-    notes = Notes()
+def test_what_a_loss_has_to_tell_is_said_with_its_role(catalog, perceptual, new_notes):
+    notes = new_notes()
     start(catalog, perceptual(), listener=notes, dry_run=True)
     assert notes.lines == [
         "losses.likeness: features: squeezenet1_1 (network.pth), compared by fire8:linear, fire9:linear"

@@ -4,7 +4,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from functools import partial
@@ -26,10 +25,9 @@ from i2i.images.decode import open_picture, to_image, to_tensor
 from i2i.images.encode import write_picture
 from i2i.recipe.values import MetricName
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
-from i2i.training.listener import Listener
 from i2i.training.run_folder import RunFolder, newest_finished_run
 from i2i.training.starting import fork, resume, start
-from i2i.training.validation import Validation, answers
+from i2i.training.validation import Measured, Validation, answers
 
 DATA = Path(os.environ.get("I2I_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 OFTEN = ["run.validate_every=1", "run.log_every=1", "run.checkpoint_every=100", "run.keep=1"]
@@ -38,36 +36,7 @@ OFTEN = ["run.validate_every=1", "run.log_every=1", "run.checkpoint_every=100", 
 def told(values, lower_is_better=True):
     """Validations that find these figures, step by step."""
     figures = dict(zip(count(1), values, strict=False))
-    return lambda recipe, loop, pictures: Validation("told", lower_is_better, lambda loop: figures[loop.step])
-
-
-class Notes(Listener):
-    def __init__(self, stop_at=None):
-        self.lines, self.stop_at, self.step = [], stop_at, 0
-
-    def said(self, text):
-        self.lines.append(text)
-
-    def stepped(self, step):
-        self.step = step
-
-    def should_stop(self):
-        return signal.SIGTERM if self.step == self.stop_at else None
-
-
-def poisoned(going, bad):
-    """Batches of these numbers are not finite."""
-    prepared = going.batches._prepared
-
-    def poison(number, part, loaded):
-        batch = prepared(number, part, loaded)
-        if number in bad:
-            for pictures in batch.tensors.values():
-                pictures.fill_(math.nan)
-        return batch
-
-    going.batches._prepared = poison
-    return going
+    return lambda recipe, loop, pictures: Validation("told", lower_is_better, lambda loop: Measured(figures[loop.step]))
 
 
 def checkpoints(run):
@@ -107,10 +76,10 @@ def digits(folders):
     return recipe
 
 
-def test_a_run_with_validation_is_bit_for_bit_the_run_without(catalog, alien_recipe, digits, tmp_path):
+def test_a_run_with_validation_is_bit_for_bit_the_run_without(catalog, alien_recipe, digits, tmp_path, new_notes):
     for name, recipe, of in (("alien", alien_recipe, catalog), ("digits", digits, discover())):
         plain = start(of, recipe("run.ema=0.9"), tmp_path / f"{name}-plain").run()
-        notes = Notes()
+        notes = new_notes()
         looked = start(
             of, recipe("run.ema=0.9", "run.validate_every=2"), tmp_path / name, listener=notes, validation=validation
         ).run()
@@ -128,11 +97,11 @@ def load_recipe_steps(run):
     return yaml.safe_load(run.recipe_file.read_text())["run"]["steps"]
 
 
-def test_a_run_that_stopped_between_validations_goes_on_bit_for_bit(catalog, alien_recipe, tmp_path):
+def test_a_run_that_stopped_between_validations_goes_on_bit_for_bit(catalog, alien_recipe, tmp_path, new_notes):
     often = ["run.validate_every=2", "run.patience=50"]
     whole = start(catalog, alien_recipe(*often), tmp_path / "whole", validation=validation).run()
     with pytest.raises(Interrupted):
-        start(catalog, alien_recipe(*often), tmp_path / "part", listener=Notes(5), validation=validation).run()
+        start(catalog, alien_recipe(*often), tmp_path / "part", listener=new_notes(5), validation=validation).run()
     part = resume(catalog, tmp_path / "part", validation=validation).run()
     assert identical(*(newest_checkpoint(run.checkpoints) for run in (whole, part)))
     assert metrics(whole, "kid") == metrics(part, "kid")
@@ -160,8 +129,8 @@ def test_the_best_checkpoint_stays_until_a_better_one_and_the_file_names_it(cata
     assert Weights.load(run.newest_weights()).step == 8
 
 
-def test_where_more_is_better_the_largest_finite_figure_is_the_best(catalog, alien_recipe, tmp_path):
-    notes, figures = Notes(), [20.0, math.inf, 21.0, math.nan, 20.5, 20.0, 19.0, 18.0]
+def test_where_more_is_better_the_largest_finite_figure_is_the_best(catalog, alien_recipe, tmp_path, new_notes):
+    notes, figures = new_notes(), [20.0, math.inf, 21.0, math.nan, 20.5, 20.0, 19.0, 18.0]
     run = start(
         catalog, alien_recipe(*OFTEN), tmp_path / "run", listener=notes, validation=told(figures, lower_is_better=False)
     ).run()
@@ -171,8 +140,8 @@ def test_where_more_is_better_the_largest_finite_figure_is_the_best(catalog, ali
     assert "best told: 21 of step 3" in notes.lines
 
 
-def test_patience_ends_a_run_early_with_its_last_step_saved(catalog, alien_recipe, tmp_path):
-    notes, figures = Notes(), [0.5, 0.3, 0.4, math.nan, 0.35, 0.1, 0.1, 0.1]
+def test_patience_ends_a_run_early_with_its_last_step_saved(catalog, alien_recipe, tmp_path, new_notes):
+    notes, figures = new_notes(), [0.5, 0.3, 0.4, math.nan, 0.35, 0.1, 0.1, 0.1]
     patient, runs = [*OFTEN, "run.patience=3"], tmp_path / "runs"
     run = start(catalog, alien_recipe(*patient), runs / "a", listener=notes, validation=told(figures)).run()
     reason = "told is no better than the 0.3 of step 2 in 3 validations (run.patience=3)"
@@ -180,7 +149,7 @@ def test_patience_ends_a_run_early_with_its_last_step_saved(catalog, alien_recip
     assert checkpoints(run) == [2, 5]
     assert (run.path / "samples" / "step-0000005.png").exists()
     assert newest_finished_run(runs, "alien") == runs / "a"
-    notes = Notes()
+    notes = new_notes()
     resume(catalog, runs / "a", listener=notes, validation=told(figures)).run()
     assert f"ended at step 5 of 8 already: {reason}; raise run.patience in {run.recipe_file} to go further" in (
         notes.lines
@@ -194,8 +163,10 @@ def test_patience_ends_a_run_early_with_its_last_step_saved(catalog, alien_recip
     assert checkpoints(run) == [6, 8]
 
 
-def test_a_run_that_never_had_a_finite_figure_ends_early_too_and_has_no_best(catalog, alien_recipe, tmp_path):
-    notes = Notes()
+def test_a_run_that_never_had_a_finite_figure_ends_early_too_and_has_no_best(
+    catalog, alien_recipe, tmp_path, new_notes
+):
+    notes = new_notes()
     run = start(catalog, alien_recipe(*OFTEN, "run.patience=2"), tmp_path / "run", listener=notes,
                 validation=told([math.nan] * 8)).run()  # fmt: skip
     assert "step 2 is the last: told was never finite in 2 validations (run.patience=2)" in notes.lines
@@ -204,7 +175,9 @@ def test_a_run_that_never_had_a_finite_figure_ends_early_too_and_has_no_best(cat
         run.best_weights()
 
 
-def test_a_run_that_goes_back_forgets_what_validations_found_since(catalog, alien_recipe, tmp_path):
+def test_a_run_that_goes_back_forgets_what_validations_found_since(
+    catalog, alien_recipe, tmp_path, new_notes, poisoned
+):
     options = ["run.steps=20", "run.log_every=1", "run.checkpoint_every=5", "run.max_masked=3", "run.validate_every=2"]
     figures = [0.9, 0.9, 0.9, 0.3, *[0.5] * 16]
     bad, make = {11, 12, 13}, told(figures)
@@ -219,16 +192,18 @@ def test_a_run_that_goes_back_forgets_what_validations_found_since(catalog, alie
     assert whole.best()["step"] == 4
     assert 4 in checkpoints(whole)
     with pytest.raises(Interrupted):
-        begun("part", Notes(17)).run()
+        begun("part", new_notes(17)).run()
     part = poisoned(resume(catalog, tmp_path / "part", validation=make), bad).run()
     assert identical(*(newest_checkpoint(run.checkpoints) for run in (whole, part)))
 
 
-def test_a_best_that_was_lost_with_the_newest_checkpoint_is_not_named_any_more(catalog, alien_recipe, tmp_path):
+def test_a_best_that_was_lost_with_the_newest_checkpoint_is_not_named_any_more(
+    catalog, alien_recipe, tmp_path, new_notes
+):
     figures = told([0.5, 0.4, 0.6, 0.6, 0.2, 0.6, 0.6, 0.6])
     keeping = [*OFTEN, "run.keep=5"]
     with pytest.raises(Interrupted):
-        start(catalog, alien_recipe(*keeping), tmp_path / "run", listener=Notes(5), validation=figures).run()
+        start(catalog, alien_recipe(*keeping), tmp_path / "run", listener=new_notes(5), validation=figures).run()
     run = RunFolder.open(tmp_path / "run")
     assert run.best()["step"] == 5
     (run.checkpoints / "step-0000005" / "weights.safetensors").write_bytes(b"")
@@ -242,12 +217,14 @@ def test_a_best_that_was_lost_with_the_newest_checkpoint_is_not_named_any_more(c
         run.best_weights()
 
 
-def test_a_best_whose_checkpoint_went_before_the_newest_was_damaged_is_sought_afresh(catalog, alien_recipe, tmp_path):
+def test_a_best_whose_checkpoint_went_before_the_newest_was_damaged_is_sought_afresh(
+    catalog, alien_recipe, tmp_path, new_notes
+):
     figures = told([0.5, 0.4, 0.6, 0.6, 0.2, 0.6, 0.6, 0.3])
     keeping = [*OFTEN, "run.keep=2", "run.checkpoint_every=1"]
     with pytest.raises(Interrupted):
-        start(catalog, alien_recipe(*keeping), tmp_path / "run", listener=Notes(5), validation=figures).run()
-    run, notes = RunFolder.open(tmp_path / "run"), Notes()
+        start(catalog, alien_recipe(*keeping), tmp_path / "run", listener=new_notes(5), validation=figures).run()
+    run, notes = RunFolder.open(tmp_path / "run"), new_notes()
     assert checkpoints(run) == [4, 5]  # step 2, the best until 5 was, has gone
     (run.checkpoints / "step-0000005" / "weights.safetensors").write_bytes(b"")
     going = resume(catalog, run.path, listener=notes, validation=figures)
@@ -285,19 +262,19 @@ def test_killed_between_the_checkpoint_and_the_name_of_the_best_it_has_both_afte
     assert (checkpoints(run), run.best()["step"]) == ([3, 8], 3)
 
 
-def test_a_fork_seeks_its_own_best(catalog, alien_recipe, tmp_path):
+def test_a_fork_seeks_its_own_best(catalog, alien_recipe, tmp_path, new_notes):
     figures = [0.5, 0.1, 0.6, 0.6, 0.5, 0.4, 0.6, 0.6]
     with pytest.raises(Interrupted):
-        start(catalog, alien_recipe(*OFTEN), tmp_path / "run", listener=Notes(4), validation=told(figures)).run()
+        start(catalog, alien_recipe(*OFTEN), tmp_path / "run", listener=new_notes(4), validation=told(figures)).run()
     run = fork(catalog, tmp_path / "run", tmp_path / "fork", ["run.metric_features=random"],
                validation=told(figures)).run()  # fmt: skip
     assert (run.best()["step"], Weights.load(run.best_weights()).step) == (6, 6)
     assert RunFolder.open(tmp_path / "run").best()["step"] == 2
 
 
-def test_how_often_and_how_long_may_change_and_what_is_measured_may_not(catalog, alien_recipe, tmp_path):
+def test_how_often_and_how_long_may_change_and_what_is_measured_may_not(catalog, alien_recipe, tmp_path, new_notes):
     with pytest.raises(Interrupted):
-        start(catalog, alien_recipe(*OFTEN), tmp_path / "run", listener=Notes(4), validation=validation).run()
+        start(catalog, alien_recipe(*OFTEN), tmp_path / "run", listener=new_notes(4), validation=validation).run()
     file = tmp_path / "run" / "recipe.yaml"
     recipe = yaml.safe_load(file.read_text())
     recipe["run"] |= {"validate_every": 3, "patience": 9}
@@ -324,16 +301,16 @@ def test_every_metric_of_evaluate_may_be_named():
 
 
 def test_the_pictures_are_held_out_ones_the_same_ones_every_time_or_training_ones_where_none_are(
-    catalog, alien_recipe, tmp_path, monkeypatch
+    catalog, alien_recipe, tmp_path, monkeypatch, new_notes
 ):
     drawn = []
 
     def make(recipe, loop, pictures):
         drawn.append(pictures)
-        return Validation("told", True, lambda loop: 0.5)
+        return Validation("told", True, lambda loop: Measured(0.5))
 
     for share, name in ((0.5, "held-out"), (0.0, "training")):
-        notes = Notes()
+        notes = new_notes()
         monkeypatch.setattr(notes, "said", notes.lines.append)
         recipe = alien_recipe(f"dataset.validation={share}", "run.validate_every=2")
         for _ in range(2):
@@ -404,14 +381,14 @@ def test_every_kind_of_plugin_is_measured(folders, name, overrides, metric):
     loop, pictures = begun(catalog, recipe)
     found = validation(recipe, loop, pictures)
     assert (found.metric, found.lower_is_better) == (metric, metric == "kid")
-    value = found.measure(loop)
+    value = found.measure(loop).value
     assert math.isfinite(value)
-    assert found.measure(loop) == value
+    assert found.measure(loop).value == value
     with torch.no_grad():
         for parameter in loop.model.parameters():
             parameter.fill_(math.nan)
         loop.ema.restart()
-    assert math.isnan(found.measure(loop))
+    assert math.isnan(found.measure(loop).value)
 
 
 def test_psnr_is_what_evaluate_finds_of_the_files(folders, tmp_path):
@@ -433,7 +410,7 @@ def test_psnr_is_what_evaluate_finds_of_the_files(folders, tmp_path):
     for metric in ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb"):
         run = recipe.run.model_copy(update={"metric": metric})
         found = validation(replaced(recipe, run=run), loop, pictures)
-        assert found.measure(loop) == pytest.approx(told.mean(metric), rel=1e-9)
+        assert found.measure(loop).value == pytest.approx(told.mean(metric), rel=1e-9)
 
 
 def replaced(recipe, **changes):
@@ -454,7 +431,7 @@ def test_the_direction_that_is_translated_is_the_one_that_is_measured(folders):
         _, wanted = direction.split("-to-")
         made = loop.preview(pictures)[f"as {wanted}"]
         expected = [(values.clamp(0, 1) * 255).round() / 255 for values in (made, pictures[wanted])]
-        found[direction] = validation(recipe, loop, pictures).measure(loop)
+        found[direction] = validation(recipe, loop, pictures).measure(loop).value
         assert found[direction] == pytest.approx(kid(*map(features, expected)), rel=1e-4)
     assert len(set(found.values())) == 2
 
@@ -478,7 +455,7 @@ def test_kid_and_fid_in_features_without_weights(catalog, alien_recipe, metric, 
     loop, pictures = begun(catalog, recipe)
     found = validation(recipe, loop, pictures)
     assert found.in_words == f"{metric} of 4 answers to source, {name} features"
-    assert math.isfinite(found.measure(loop))
+    assert math.isfinite(found.measure(loop).value)
 
 
 def test_the_command_line_validates_ends_early_and_says_so(folders, tmp_path):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from i2i.cli.saying import answer
+
 if TYPE_CHECKING:
     from i2i.testing.contract import Outcome
 
@@ -20,7 +22,7 @@ SIGNS = {"passed": ("✓", "green"), "failed": ("✗", "red"), "skipped": ("–"
 @click.command(short_help="Try whether a plugin keeps its contract.")
 @click.argument("target", metavar="NAME_OR_PATH")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One recipe key; may be repeated.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
 def check(target: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Try whether a plugin keeps its contract: everything it brings is built, trained for a few steps and used.
 
@@ -36,11 +38,11 @@ def check(target: str, overrides: tuple[str, ...], as_json: bool) -> None:
     outcomes = _counted(examine(target, overrides), counts)
     if as_json:
         found = [asdict(outcome) for outcome in outcomes]
-        click.echo(json.dumps({"outcomes": found, "counts": {verdict: counts[verdict] for verdict in SIGNS}}, indent=2))
+        answer(json.dumps({"outcomes": found, "counts": {verdict: counts[verdict] for verdict in SIGNS}}, indent=2))
     else:
         for line in _as_table(outcomes) if sys.stdout.isatty() else _as_lines(outcomes):
-            click.echo(line)
-        click.echo(", ".join(f"{counts[verdict]} {verdict}" for verdict in SIGNS))
+            answer(line)
+        answer(", ".join(f"{counts[verdict]} {verdict}" for verdict in SIGNS))
     if counts["failed"]:
         raise SystemExit(1)
 

@@ -16,13 +16,14 @@ from typing import Any
 
 import click
 
+from i2i.cli.saying import answer, is_quiet, report
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import HOOKS, LIMIT, canonical, installed, no_such_plugin
 
 
 @click.command(short_help="Install plugins with pip, into this environment.")
 @click.argument("requirements", nargs=-1, metavar="[REQUIREMENT]...")
-@click.option("-e", "--editable", multiple=True, metavar="PATH", help="Folder of a package that you work on.")
+@click.option("-e", "--editable", multiple=True, metavar="DIR", help="Folder of a package that you work on.")
 @click.option("-U", "--upgrade", is_flag=True, help="Take the newest version.")
 def install(requirements: tuple[str, ...], editable: tuple[str, ...], upgrade: bool) -> None:
     """Install plugins with pip, into this environment, and say what they bring.
@@ -38,11 +39,11 @@ def install(requirements: tuple[str, ...], editable: tuple[str, ...], upgrade: b
         raise UsageError("say what to install: a requirement such as i2i-cyclegan, or --editable PATH")
     words = [*(["--upgrade"] if upgrade else []), *(word for path in editable for word in ("--editable", path))]
     with TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        _pip("install", "--report", str(report), *words, *requirements)
-        came = _came_in(report) or _named(requirements)
+        found = Path(folder) / "report.json"
+        _pip("install", "--report", str(found), *words, *requirements)
+        came = _came_in(found) or _named(requirements)
     if not came:
-        click.echo("nothing was installed: it is all there already")
+        report("nothing was installed: it is all there already")
         return
     listing = _listed_afresh()
     plugins = [plugin for plugin in listing["installed"] if canonical(plugin["distribution"]) in came]
@@ -51,7 +52,7 @@ def install(requirements: tuple[str, ...], editable: tuple[str, ...], upgrade: b
         raise I2IError(f"installed, but no plugin of i2i: {names}; a plugin has an entry point in the group i2i")
     for package in dict.fromkeys(plugin["distribution"] for plugin in plugins):
         for line in _brought(package, listing):
-            click.echo(line)
+            answer(line)
     packages = {plugin["distribution"] for plugin in plugins}
     if any(broken["distribution"] in packages for broken in listing["broken"]):
         raise SystemExit(1)
@@ -75,7 +76,7 @@ def uninstall(names: tuple[str, ...], yes: bool) -> None:
     importlib.invalidate_caches()
     left = {plugin.distribution for plugin in installed()} & chosen.keys()
     for package, plugin in chosen.items():
-        click.echo(f"{package} {plugin.version}: {'still installed' if package in left else 'removed'}")
+        answer(f"{package} {plugin.version}: {'still installed' if package in left else 'removed'}")
     if left:
         raise SystemExit(1)
 
@@ -87,7 +88,7 @@ def _pip(*words: str) -> None:
             f"this environment has no pip ({sys.prefix}): run `{sys.executable} -m ensurepip`, or use the tool that "
             "made the environment"
         )
-    done = subprocess.run([sys.executable, "-P", "-m", "pip", *words])
+    done = subprocess.run([sys.executable, "-P", "-m", "pip", *(["--quiet"] if is_quiet() else []), *words])
     if done.returncode:
         raise I2IError(f"pip {words[0]} ended with exit code {done.returncode}; what it printed says why")
 

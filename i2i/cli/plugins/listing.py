@@ -16,9 +16,9 @@ HEALTHY, BROKEN = "healthy", "broken"
 
 
 @click.command("list", short_help="List what is installed, and what is broken and why.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
 def listing(as_json: bool) -> None:
-    """List every model, loss, trainer, dataset and recipe with the package it comes from.
+    """List every model, loss, trainer, dataset, tracker and recipe with the package it comes from.
 
     API is the version of i2i's contracts that it needs. What is broken comes last, with the reason.
 

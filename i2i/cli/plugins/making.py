@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from i2i.cli.saying import report
 from i2i.hookspecs import GROUP
 from i2i.plugins import discover, installed
 from i2i.scaffold import lay_out, named, refuse_taken
@@ -29,9 +30,9 @@ def new(name: str, dst: Path) -> None:
     refuse_taken(plugin, discover(points), installed())
     folder = lay_out(plugin, dst)
     where = shlex.quote(str(folder))
-    click.echo(f"{folder}: a plugin with the model, the trainer and the recipe '{plugin.name}'")
-    click.echo("next:")
-    click.echo(f"  i2i plugins install -e {where}")
-    click.echo(f"  i2i plugins check {plugin.name}")
-    click.echo(f"  python -m pytest {where}")
-    click.echo(f"  i2i fit --plugin {plugin.name} --src photos/ --steps 100")
+    report(f"{folder}: a plugin with the model, the trainer and the recipe '{plugin.name}'")
+    report("next:")
+    report(f"  i2i plugins install -e {where}")
+    report(f"  i2i plugins check {plugin.name}")
+    report(f"  python -m pytest {where}")
+    report(f"  i2i fit --plugin {plugin.name} --src photos/ --steps 100")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import click
 
 from i2i.cli.options import commented, described
+from i2i.cli.plugins.describing import plain
 from i2i.contracts import DatasetSpec, LossSpec, ModelSpec, Options, Spec, TrainerSpec
 from i2i.errors import UsageError
 from i2i.plugins import CORE, HOOKS, LIMIT, Catalog, Entry, Installed, canonical, discover, installed, suggestion
@@ -19,10 +21,12 @@ KINDS = tuple(kind for kind, _ in HOOKS.values())
 
 @click.command(short_help="Explain what a plugin brings, with every option.")
 @click.argument("name")
-def show(name: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
+def show(name: str, as_json: bool) -> None:
     """Explain what a plugin brings, with every option.
 
-    NAME is a package, its entry point, or a model, loss, trainer, dataset or recipe. Of a broken package it says why.
+    NAME is a package, its entry point, or a model, loss, trainer, dataset, tracker or recipe. Of a broken package it
+    says why.
 
     \b
     i2i plugins show i2i-cyclegan
@@ -38,7 +42,12 @@ def show(name: str) -> None:
         known = [name for plugin in plugins for name in (plugin.name, plugin.distribution)]
         known += [entry.name for entry in catalog]
         hint = suggestion(name, known) or "; `i2i plugins list` lists what is"
-        raise UsageError(f"no plugin, model, loss, trainer, dataset or recipe '{name}' is installed{hint}")
+        raise UsageError(f"no plugin, model, loss, trainer, dataset, tracker or recipe '{name}' is installed{hint}")
+    if as_json:
+        of = {package: [entry for entry in entries if entry.distribution == package] for package in packages}
+        told = [plain(package, chosen, catalog, plugins) for package, chosen in of.items()]
+        click.echo(json.dumps({"packages": told}, indent=2, ensure_ascii=False))
+        return
     for number, package in enumerate(packages):
         chosen = [entry for entry in entries if entry.distribution == package]
         for line in (*([""] if number else []), *explained(package, chosen, catalog, plugins)):

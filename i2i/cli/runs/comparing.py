@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from i2i.cli.saying import answer, warn
 
 if TYPE_CHECKING:
     from i2i.training.comparing import Comparison
@@ -19,7 +23,8 @@ _SHOWN = 3  # of a part's places
 @click.argument("one", metavar="RUN", type=PATH)
 @click.argument("other", metavar="RUN", type=PATH)
 @click.option("--step", type=click.IntRange(min=0), metavar="N", help="Of both; without it the newest of each.")
-def compare(one: Path, other: Path, step: int | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
+def compare(one: Path, other: Path, step: int | None, as_json: bool) -> None:
     """Say whether two runs hold the same weights, optimizers, moving average and pools, bit for bit.
 
     Where they do not it says what differs, and the exit code is 1. It counts a part's tensors and numbers.
@@ -30,19 +35,28 @@ def compare(one: Path, other: Path, step: int | None) -> None:
     """
     from i2i.training.runs import intact_checkpoint
 
-    checkpoints = [intact_checkpoint(run, step, lambda text: click.echo(text, err=True)) for run in (one, other)]
+    checkpoints = [intact_checkpoint(run, step, warn) for run in (one, other)]
 
     from i2i.training import comparing
 
     found = comparing.compare(*checkpoints)
+    if as_json:
+        answer(json.dumps(_plain(found, one, other), indent=2))
+        raise SystemExit(0 if found.identical else 1)
     if found.identical:
         what = "weights, optimizers, moving average and pools"
-        click.echo(f"identical: {one} and {other} hold the same {what} at step {found.steps[0]}, bit for bit")
+        answer(f"identical: {one} and {other} hold the same {what} at step {found.steps[0]}, bit for bit")
         return
-    click.echo(f"different: {one} at step {found.steps[0]}, {other} at step {found.steps[1]}")
+    answer(f"different: {one} at step {found.steps[0]}, {other} at step {found.steps[1]}")
     for line in _lines(found):
-        click.echo(f"  {line}")
+        answer(f"  {line}")
     raise SystemExit(1)
+
+
+def _plain(found: Comparison, *runs: Path) -> dict[str, Any]:
+    sides = [{"run": str(run), "step": step} for run, step in zip(runs, found.steps, strict=True)]
+    differences = [asdict(difference) for difference in found.differences]
+    return {"identical": found.identical, "runs": sides, "recipe": list(found.recipe), "differences": differences}
 
 
 def _lines(found: Comparison) -> Iterator[str]:

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from i2i.cli.saying import answer
 from i2i.errors import UsageError
+from i2i.plugins import suggestion
 
 if TYPE_CHECKING:
     from i2i.training.runs import Run
 
 PATH = click.Path(path_type=Path)
 RUNS = Path("runs")
+COMMANDS = ("list", "report", "compare", "export", "rm")
 TITLES = ("RUN", "RECIPE", "STEP", "STATE", "WRITTEN", "BEST", "SIZE")
 
 
 @click.command("list", short_help="List runs: how far, in which state, how good, how large.")
 @click.argument("folders", metavar="[FOLDER]...", nargs=-1, type=PATH)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
 def listing(folders: tuple[Path, ...], as_json: bool) -> None:
     """List the runs that each FOLDER holds, or is; without one those in runs/. The newest comes first.
 
@@ -32,17 +35,18 @@ def listing(folders: tuple[Path, ...], as_json: bool) -> None:
 
     \b
     i2i runs
-    i2i runs my-runs/ monet --json
+    i2i runs list my-runs/ monet --json
     """
     from i2i.training.runs import runs_in
 
     if missing := [str(folder) for folder in folders if not folder.is_dir()]:
-        raise UsageError(f"{', '.join(missing)}: no such folder, and no command of `i2i runs` (see --help)")
+        near = suggestion(missing[0], COMMANDS) or " (see --help)"
+        raise UsageError(f"{', '.join(missing)}: no such folder, and no command of `i2i runs`{near}")
     found = runs_in(folders or ([RUNS] if RUNS.is_dir() else []))
     if as_json:
-        click.echo(json.dumps({"runs": [_plain(run) for run in found]}, indent=2))
+        answer(json.dumps({"runs": [_plain(run) for run in found]}, indent=2))
     elif not found:
-        click.echo(f"no runs in {', '.join(map(str, folders or [RUNS]))}; `i2i fit` makes them")
+        answer(f"no runs in {', '.join(map(str, folders or [RUNS]))}; `i2i fit` makes them")
     else:
         _show(found)
 
@@ -51,10 +55,10 @@ def _show(found: list[Run]) -> None:
     rows = [TITLES, *map(_row, found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES))]
     for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        answer("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for run in found:
         if run.problem is not None:
-            click.echo(f"{click.style(str(run.path), fg='red')}: {run.problem}")
+            answer(f"{click.style(str(run.path), fg='red')}: {run.problem}")
 
 
 def _row(run: Run) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from i2i.cli.saying import report, warn
 from i2i.errors import UsageError
 
 PATH = click.Path(path_type=Path)
@@ -38,12 +39,12 @@ def rm(paths: tuple[Path, ...], keep_newest: bool, yes: bool) -> None:
             stack.enter_context(held(path))
         kept = {path: _kept(path) for path in runs} if keep_newest else {}
         if not yes and not _agreed([_intended(path, kept.get(path)) for path in runs]):
-            click.echo("nothing was removed")
+            report("nothing was removed")
             raise SystemExit(1)
         for path in runs:
             freed = remove_all_but(path, kept[path]) if keep_newest else remove(path)
             what = f"{' and '.join(stays.name for stays in kept[path])} kept" if keep_newest else "removed"
-            click.echo(f"{path}: {what}, {amount(freed)} freed")
+            report(f"{path}: {what}, {amount(freed)} freed")
 
 
 def _kept(path: Path) -> list[Path]:
@@ -51,7 +52,7 @@ def _kept(path: Path) -> list[Path]:
     from i2i.training.layout import CHECKPOINTS, checkpoints_in
     from i2i.training.runs import best_of, intact_checkpoint
 
-    newest, best = intact_checkpoint(path, say=lambda text: click.echo(text, err=True)), best_of(path)
+    newest, best = intact_checkpoint(path, say=warn), best_of(path)
     there = checkpoints_in(path / CHECKPOINTS)
     return [newest] if best is None or there.get(best.step, newest) == newest else [newest, there[best.step]]
 

@@ -25,5 +25,10 @@ def i2i_datasets():
 
 
 @hookimpl
+def i2i_trackers():
+    return [specs.DIARY]
+
+
+@hookimpl
 def i2i_recipes():
     return sorted((files(__package__) / "recipes").iterdir(), key=lambda file: file.name)

@@ -1,6 +1,6 @@
 from pydantic import Field
 
-from i2i import DatasetSpec, LossSpec, ModelSpec, Options, Role, TrainerSpec
+from i2i import DatasetSpec, LossSpec, ModelSpec, Options, Role, TrackerSpec, TrainerSpec
 
 
 class ModelOptions(Options):
@@ -42,3 +42,4 @@ CUTS = DatasetSpec(
     name="sound", summary="squares", keys=("picture",), cli={"src": "source"},
     options=DatasetOptions, build="i2i_sound.cuts:Cuts",
 )  # fmt: skip
+DIARY = TrackerSpec(name="sound-diary", summary="one line a line", build="i2i_sound.diary:Diary")

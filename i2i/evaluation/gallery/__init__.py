@@ -1,0 +1,1 @@
+"""Folders of pictures side by side in one page for the browser."""

@@ -1,0 +1,1 @@
+from i2i_sound.healthy.diary import *  # noqa: F403
