@@ -28,19 +28,21 @@ $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGI
 
 # Every step does what is not done yet: stopped, it goes on with the same command; `make clean` begins afresh.
 demo: $(INSTALLED)
-	@echo "== Four photographs and a drawn landscape, small ones made of them, and a painting: demo/photos, demo/small"
+	@echo "== Photographs, a drawn landscape, digits: demo/given"
 	@$(BIN)/python docs/results/demo_pictures.py demo
-	@echo "== The small ones four times larger, by weights that come with i2i-srgan: demo/enlarged"
-	$(BIN)/i2i translate --plugin srgan --src demo/small --dst demo/enlarged
-	@echo "== How close that comes to the photographs"
-	$(BIN)/i2i evaluate --pred demo/enlarged --target demo/photos --src demo/small --csv demo/enlarged.csv
-	@echo "== Two of them in the style of the painting, with features learned from it alone: demo/painted"
-	$(BIN)/i2i translate --plugin gatys --set model.style=demo/style.png --set model.features.use=learned \
-		--src demo/photos --glob 'cat*' --glob 'landscape*' --dst demo/painted
-	@echo "== Twelve by eight new emoji, by weights that come with i2i-dcgan: demo/drawn"
+	@echo "== Small pictures four times larger, by weights that come with i2i-srgan: demo/made/enlarge"
+	$(BIN)/i2i translate --plugin srgan --src demo/given/enlarge --dst demo/made/enlarge
+	@echo "== How close that comes to the originals, beside bicubic"
+	$(BIN)/i2i evaluate --pred demo/made --target demo/wanted --src demo/given --glob 'enlarge/*' --csv demo/enlarge.csv
+	@echo "== White digits redrawn in yellow, by weights that come with i2i-cyclegan: demo/made/redraw"
+	$(BIN)/i2i translate --plugin cyclegan-digits --src demo/given/redraw --dst demo/made/redraw
+	@echo "== New emoji, by weights that come with i2i-dcgan: demo/drawn"
 	$(BIN)/i2i translate --plugin dcgan-emoji --count 96 --seed 1 --grid --dst demo/drawn
+	@mkdir -p demo/made/draw && cp demo/drawn/grid.png demo/made/draw/emoji.png
+	@echo "== Two pictures in the style of a painting, with features learned from it alone: demo/made/paint"
+	$(BIN)/i2i translate --plugin gatys --set model.style=demo/style.png --set model.features.use=learned --src demo/given/paint --dst demo/made/paint
 	@echo "== All of it on one page"
-	$(BIN)/i2i gallery demo/photos demo/small demo/enlarged demo/painted --csv demo/enlarged.csv --force --out demo/gallery.html
+	$(BIN)/i2i gallery demo/given demo/made demo/wanted --csv demo/enlarge.csv --title "What i2i makes of pictures" --force --out demo/gallery.html
 	@echo "Open it in a browser: demo/gallery.html"
 
 # What the tests of pages look at them with; without it they are skipped. Root installs it where Debian's packages are.

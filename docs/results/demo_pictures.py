@@ -1,10 +1,10 @@
-"""Lays out what the demo works on: four photographs, a drawn landscape, small ones of all, and a painting as a style.
+"""Lays out what `make demo` works on, in folders by task: `given` and, where there is such a thing, `wanted`.
 
     python docs/results/demo_pictures.py demo
 
-The photographs come with scikit-image, which is installed for development: a cat (Stefan van der Walt), a cup of coffee
-(Rachel Michetti) and a rocket (SpaceX), all CC0, and an astronaut (NASA, public domain). The landscape and the painting
-are those of `style_pictures.py`.
+The photographs come with scikit-image, which is installed for development: a cat (Stefan van der Walt), a cup of
+coffee (Rachel Michetti) and a rocket (SpaceX), all CC0, and an astronaut (NASA, public domain). A landscape and a
+painting, for its style, are drawn by `style_pictures.py`, digits by i2i.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ import skimage
 from PIL import Image
 from style_pictures import landscape, swirls
 
+from i2i.datasets.digits import make_digits
+
 SIDE, SCALE = 384, 4
 """Pixels of the longer side, and how many times smaller the small ones are."""
+PAINTED = ("cat", "landscape")
 PHOTOGRAPHS = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "astronaut": "astronaut.png"}
 
 
@@ -33,14 +36,19 @@ def main(folder: Path) -> None:
     shipped = Path(skimage.__file__).parent / "data"
     pictures = {name: (lambda file=file: Image.open(shipped / file)) for name, file in PHOTOGRAPHS.items()}
     for name, draw in {**pictures, "landscape": landscape}.items():
-        large, small = folder / "photos" / f"{name}.png", folder / "small" / f"{name}.png"
-        if large.exists() and small.exists():
+        large, small = (folder / kind / "enlarge" / f"{name}.png" for kind in ("wanted", "given"))
+        files = [large, small, *([folder / "given" / "paint" / f"{name}.png"] if name in PAINTED else [])]
+        if all(file.exists() for file in files):
             continue
-        for file in (large, small):
-            file.parent.mkdir(parents=True, exist_ok=True)
         picture = fitted(draw())
-        picture.resize((picture.width // SCALE, picture.height // SCALE), Image.Resampling.BICUBIC).save(small)
-        picture.save(large)
+        for file in files:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            size = (picture.width // SCALE, picture.height // SCALE) if file == small else picture.size
+            picture.resize(size, Image.Resampling.BICUBIC).save(file)
+    digits = folder / "given" / "redraw"
+    if not digits.exists():
+        make_digits(folder / "digits", 6, seed=1)
+        (folder / "digits" / "white").replace(digits)
     style = folder / "style.png"
     if not style.exists():
         swirls().resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(style)

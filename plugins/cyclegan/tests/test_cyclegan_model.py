@@ -166,3 +166,15 @@ def test_without_norms_large_pictures_are_cut_into_exact_tiles(catalog: i2i.Cata
 def test_a_unet_cannot_do_without_norms(catalog: i2i.Catalog) -> None:
     with pytest.raises(i2i.RecipeError, match="norm none: unet-128 has instance norms; choose a resnet"):
         i2i.load_recipe(catalog, "cyclegan", overrides=["model.norm=none", "model.generator=unet-128"])
+
+
+def test_the_shipped_weights_redraw_a_white_digit_in_yellow_on_blue(catalog: i2i.Catalog) -> None:
+    recipe = i2i.load_recipe(catalog, "cyclegan-digits")
+    assert recipe.weights is not None
+    digit = torch.zeros(3, 32, 32)
+    digit[:, 6:26, 15:18] = 1
+    made = i2i.load(recipe.weights).translate(digit)
+    red, _, blue = made[:, 8:24, 16].mean(1)
+    assert red > blue + 0.4
+    red, _, blue = made[:, :, 2:6].mean((1, 2))
+    assert blue > red + 0.2

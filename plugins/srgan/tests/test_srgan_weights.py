@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-import torch
 
 import i2i
 
@@ -20,22 +18,9 @@ def test_weights_for_two_and_four_times_are_shipped() -> None:
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_card_names_the_file_as_it_is(path: Path) -> None:
-    card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert f"`{hashlib.sha256(path.read_bytes()).hexdigest()}`" in card
-    steps, parameters = (
-        i2i.Weights.load(path).step,
-        sum(part.numel() for part in i2i.Weights.load(path).tensors.values()),
-    )
-    assert f"| {parameters:,} | {steps:,} |" in card
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_the_file_says_where_it_is_from_and_names_no_folder(path: Path) -> None:
-    weights = i2i.Weights.load(path)
-    assert all(name in weights.note for name in ("CC0", "Aitzol Berasategi", "danielbuechele", "Noto", "Apache-2.0"))
-    assert weights.recipe["dataset"]["source"] is None
-    assert {tensor.dtype for tensor in weights.tensors.values()} == {torch.float16}
+def test_the_file_names_whose_pictures_it_learned_from(path: Path) -> None:
+    note = i2i.Weights.load(path).note
+    assert all(name in note for name in ("CC0", "Aitzol Berasategi", "danielbuechele", "Noto"))
 
 
 @pytest.mark.parametrize(("name", "scale"), [("srgan", 4), ("srresnet-compact", 4), ("srresnet-compact-x2", 2)])
