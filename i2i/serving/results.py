@@ -1,0 +1,139 @@
+"""Pictures of jobs, handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi import Path as InPath
+from starlette.responses import Response, StreamingResponse
+
+from i2i.serving.bounds import Bounds
+from i2i.serving.jobs import Job, Piece
+from i2i.serving.labels import attachment
+from i2i.serving.previews import preview
+from i2i.serving.queue import Queue
+from i2i.serving.refusals import Refused
+from i2i.serving.zipping import zipped
+
+PIECE = 2**18
+KINDS = {
+    ".apng": "image/apng",
+    ".avif": "image/avif",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".heic": "image/heic",
+    ".heif": "image/heif",
+    ".jfif": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".jpg": "image/jpeg",
+    ".png": "image/png",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+    ".webp": "image/webp",
+}
+"""Media types by suffix; anything else is bytes."""
+Responses = dict[int | str, dict[str, Any]]
+Number = Annotated[int, InPath(ge=0, lt=10**6)]
+BYTES: Responses = {200: {"content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}}
+ZIP: Responses = {200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}}
+
+
+def result_routes(queue: Queue, bounds: Bounds) -> APIRouter:
+    """Of the addresses below `/jobs/ID` that are pictures."""
+    router = APIRouter()
+
+    @router.get("/jobs/{name}/pictures/{number}", responses=BYTES, response_class=Response, summary="An answer")
+    def picture(name: str, number: Number) -> Response:
+        piece = _done(queue.find(name), number)
+        return _file(piece.target, piece.name)
+
+    @router.get(
+        "/jobs/{name}/pictures/{number}/preview",
+        responses=BYTES,
+        response_class=Response,
+        summary="An answer as a browser shows it",
+    )
+    def shown(name: str, number: Number) -> Response:
+        job = queue.find(name)
+        return _shown(queue, job, _done(job, number).target, bounds)
+
+    @router.get(
+        "/jobs/{name}/original/{number}",
+        responses=BYTES,
+        response_class=Response,
+        summary="A picture that was sent, as a browser shows it",
+    )
+    def original(name: str, number: Number) -> Response:
+        job = queue.find(name)
+        source = _piece(job, number).source
+        if source is None:
+            raise Refused(404, "this picture was made out of nothing")
+        return _shown(queue, job, source, bounds)
+
+    @router.get("/jobs/{name}/walk.gif", responses=BYTES, response_class=Response, summary="The animation of a walk")
+    def walk(name: str) -> Response:
+        job = queue.find(name)
+        if job.walk is None or job.state != "done":
+            raise Refused(404, "this job has no walk, or not yet")
+        return _file(job.walk, "walk.gif")
+
+    @router.get("/jobs/{name}/all.zip", responses=ZIP, response_class=Response, summary="All answers of a job")
+    def everything(name: str) -> Response:
+        job = queue.find(name)
+        if not job.is_over or not job.written:
+            raise Refused(404, "there is nothing to pack, or not yet: the job is not over")
+        headers = {"Content-Disposition": attachment("i2i.zip")}
+        return StreamingResponse(_packed(queue, job), media_type="application/zip", headers=headers)
+
+    return router
+
+
+def _piece(job: Job, number: int) -> Piece:
+    if number >= len(job.pieces):
+        raise Refused(404, f"this job has no picture {number}; it has {len(job.pieces)}, from 0 on")
+    return job.pieces[number]
+
+
+def _done(job: Job, number: int) -> Piece:
+    piece = _piece(job, number)
+    if piece.state != "done":
+        raise Refused(404, f"picture {number} is {piece.state}{': ' if piece.error else ''}{piece.error}")
+    return piece
+
+
+def _shown(queue: Queue, job: Job, path: Path, bounds: Bounds) -> Response:
+    with queue.reading(job):
+        if job.is_forgotten:
+            raise Refused(404, "there is no such job any more")
+        made = preview(path, job.folder, bounds.limits(), lambda size: queue.grew(job, size))
+        return _file(made, made.name)
+
+
+def _file(path: Path, label: str) -> Response:
+    """A file, opened now: it may be forgotten while it is sent."""
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise Refused(404, "there is no such picture any more") from error
+    size = stream.seek(0, 2)
+    stream.seek(0)
+
+    def contents() -> Iterator[bytes]:
+        with stream:
+            while piece := stream.read(PIECE):
+                yield piece
+
+    headers = {"Content-Disposition": attachment(label), "Content-Length": str(size)}
+    return StreamingResponse(contents(), media_type=KINDS.get(path.suffix, "application/octet-stream"), headers=headers)
+
+
+def _packed(queue: Queue, job: Job) -> Iterator[bytes]:
+    with queue.reading(job):
+        files = [(piece.name, piece.target) for piece in job.written]
+        if job.walk is not None and job.walk.is_file():
+            files.append(("walk.gif", job.walk))
+        yield from zipped(files)
