@@ -21,16 +21,15 @@ class Reporting:
         self.failed = False
 
     def tick(self) -> None:
-        """There is something new; the page may be rewritten, if that is cheap."""
-        self._do(lambda reporter: reporter.tick())
+        """There is something new; the page may be rewritten, if that is cheap and has not failed before."""
+        if not self.failed:
+            self._do(lambda reporter: reporter.tick())
 
     def write(self) -> None:
         """The page as it is to stay."""
         self._do(lambda reporter: reporter.write())
 
     def _do(self, what: Callable[[Reporter], object]) -> None:
-        if self.failed:
-            return
         try:
             if self.reporter is None:
                 from i2i.training.report import Reporter
@@ -38,6 +37,9 @@ class Reporting:
                 self.reporter = Reporter(self.folder)
             what(self.reporter)
         except Exception as error:  # a page that cannot be drawn is no reason to lose a run
-            self.failed = True
             reason = " ".join(str(error).split())
-            self.say(f"{self.folder / REPORT}: cannot be written ({type(error).__name__}: {reason}); the run goes on")
+            if not self.failed:
+                self.say(
+                    f"{self.folder / REPORT}: cannot be written ({type(error).__name__}: {reason}); the run goes on"
+                )
+            self.failed = True

@@ -29,6 +29,7 @@ from i2i.training.report.growing import GrowingFile
 from i2i.training.report.shown import answers, grids, spread
 from i2i.training.report.story import Source
 from i2i.training.report.thinning import thin
+from i2i.training.reporting import Reporting
 from i2i.training.starting import start
 
 ALIEN = Path(__file__).parents[1] / "plugins" / "alien"
@@ -492,3 +493,19 @@ def test_the_command_ends_with_3_when_some_reports_cannot_be_written(run, tmp_pa
     assert f"{other}/report.html: cannot be written (is a directory)" in result.output
     result = CliRunner().invoke(command, ["report", str(other)])
     assert isinstance(result.exception, I2IError)
+
+
+def test_a_page_that_could_not_be_written_is_told_once_and_tried_again_at_the_end(run):
+    said = []
+    (run / "report.html").mkdir()
+    reporting = Reporting(run, said.append)
+    reporting.tick()
+    reporting.tick()
+    reporting.write()
+    (told,) = said
+    assert told.startswith(f"{run / 'report.html'}: cannot be written (I2IError: ")
+    assert told.endswith("; the run goes on")
+    (run / "report.html").rmdir()
+    reporting.write()
+    assert (run / "report.html").is_file()
+    assert len(said) == 1
