@@ -37,9 +37,7 @@ class Reporting:
                 self.reporter = Reporter(self.folder)
             what(self.reporter)
         except Exception as error:  # a page that cannot be drawn is no reason to lose a run
-            reason = " ".join(str(error).split())
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             if not self.failed:
-                self.say(
-                    f"{self.folder / REPORT}: cannot be written ({type(error).__name__}: {reason}); the run goes on"
-                )
+                self.say(f"{self.folder / REPORT}: cannot be written ({reason}); the run goes on")
             self.failed = True
