@@ -707,7 +707,8 @@ def test_a_signal_ends_it_in_one_line_and_the_next_run_goes_on(folder, run, numb
     assert result.err == ["blurrer: needs no weights", f"Error: stopped; {done} of 23 pictures are written"]
     seen().extend([()] * 3)
     again = run("--batch", 1, "--set", f"translate.signal={int(number)}")
-    assert (again.code, again.out) == (0, [f"{23 - done} of 23 pictures translated into out; {done} were done before"])
+    before = f"; {done} were done before" if done else ""
+    assert (again.code, again.out) == (0, [f"{23 - done} of 23 pictures translated into out{before}"])
 
 
 def appears(path, process):

@@ -53,7 +53,8 @@ def test_two_ranks_write_one_run_folder_and_one_speaks(whole):
     assert "1 micro-batches of 1 on 2 ranks make a batch of 2" in done.stdout.splitlines()
     assert done.stdout.count("run folder: whole") == 1
     assert sorted(path.name for path in run.iterdir()) == [
-        "best.json", "checkpoints", "environment.json", "metrics.jsonl", "recipe.yaml", "samples"
+        "best.json", "checkpoints", "environment.json", "events.jsonl", "metrics.jsonl", "recipe.yaml", "report.html",
+        "samples", "validation"
     ]  # fmt: skip
     assert len((run / "metrics.jsonl").read_text().splitlines()) == STEPS
     assert done.stdout.count("best kid: ") == 1
