@@ -55,7 +55,7 @@ def page(
         "</html>",
         "",
     ]
-    return "\n".join(parts)
+    return "\n".join(parts).encode("utf-8", "replace").decode()  # a file's name may hold what is no text
 
 
 def asset(name: str) -> str:

@@ -37,8 +37,7 @@ class TensorBoard(Tracker):
         from torch.utils.tensorboard import SummaryWriter
 
         self.ended()
-        later = step + 1 if step else None
-        self.writer = SummaryWriter(str(folder / FOLDER), purge_step=later)
+        self.writer = SummaryWriter(str(folder / FOLDER), purge_step=step + 1)
         text = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
         self.writer.add_text("recipe", f"```yaml\n{text}```", step)
         self.writer.flush()

@@ -74,6 +74,8 @@ class Loop:
             self.turns.begin(self.step, part, micro_batch.first_sample, micro_batch.samples)
             with self.runtime.autocast():
                 answers = self.trainer.step(self._taken(micro_batch.tensors), self.turns)
+            if "step" in answers:
+                raise I2IError(f"{type(self.trainer).__name__}.step answers a figure called step, which counts steps")
             for name, value in answers.items():
                 share = value.detach() / len(batch)
                 scalars[name] = scalars[name] + share if name in scalars else share

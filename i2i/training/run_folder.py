@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from i2i.errors import I2IError, UsageError
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
 from i2i.images.sheet import contact_sheet
+from i2i.plugins import suggestion
 from i2i.recipe import Recipe, RunOptions
 from i2i.training import exhibition, lines
 from i2i.training.checkpoints import damage, newest_checkpoint, prune, save_checkpoint
@@ -32,6 +34,7 @@ from i2i.training.layout import (
     RECIPE,
     SAMPLES,
     STATE,
+    STEP,
     WEIGHTS,
     checkpoint_step,
     name_of,
@@ -72,12 +75,15 @@ class RunFolder:
         if path.is_file():
             raise UsageError(f"{path}: is a file; choose another {flag}")
         if path.exists() and (not path.is_dir() or any(entry.name != OCCUPIED for entry in path.iterdir())):
-            hint = f"go on with --resume {path}, or " if (path / RECIPE).exists() else ""
+            hint = f"go on with --resume {shlex.quote(str(path))}, or " if (path / RECIPE).exists() else ""
             raise UsageError(f"{path}: exists and is not empty; {hint}choose another {flag}")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
         """An existing run folder. Raises `UsageError` where it is none."""
+        if not path.exists():
+            found = [str(file.parent) for place in (path.parent, Path("runs")) for file in place.glob(f"*/{RECIPE}")]
+            raise UsageError(f"{path}: no such folder{suggestion(str(path), found)}")
         if not (path / RECIPE).is_file():
             raise UsageError(f"{path}: not a run folder (no {RECIPE} in it)")
         return cls(path)
@@ -168,11 +174,14 @@ class RunFolder:
         self.forget_after(step)
 
     def forget_after(self, step: int) -> None:
-        """Drop what metrics, events and validation pictures tell of steps that will be taken again."""
+        """Drop what metrics, events, samples and validation pictures tell of steps that will be taken again."""
         if not self.writes:
             return
         for name in (METRICS, EVENTS):
             lines.forget_after(self.path / name, step)
+        for later in (self.path / SAMPLES).glob(f"{STEP}*.png"):
+            if later.name > f"{name_of(step)}.png":
+                later.unlink()
         exhibition.forget_after(self.path, step)
 
     def save(

@@ -11,10 +11,10 @@ from typing import Any
 from i2i.contracts import Weights
 from i2i.contracts.weights import read_header
 from i2i.disk.locking import Occupation
-from i2i.errors import I2IError, UsageError
+from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.plugins import Catalog
 from i2i.ranks.group import from_first, is_first
-from i2i.recipe import Recipe, read_recipe
+from i2i.recipe import Recipe, read_recipe, recipe_from_data
 from i2i.training.batches import Batches
 from i2i.training.broken import Broken
 from i2i.training.building import (
@@ -90,7 +90,7 @@ def resume(
     occupation = Occupation(path) if is_first() else None
     recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
     checkpoint = _newest(folder, listener)
-    if changed := changes(read_header(checkpoint / WEIGHTS)["recipe"], recipe.as_dict()):
+    if changed := changes(_as_of_today(catalog, checkpoint / WEIGHTS), recipe.as_dict()):
         again = f"put it back, or go on elsewhere with --resume {path} --fork NEW_RUN"
         raise UsageError(f"{folder.recipe_file}: changed since {checkpoint.name}: {', '.join(changed)}; {again}")
     fit = _continued(catalog, recipe, checkpoint, listener, validation)
@@ -101,6 +101,15 @@ def resume(
     fit.folder.write_recipe(fit.recipe)
     fit.monitor.forget_lost_best(fit.folder)
     return fit
+
+
+def _as_of_today(catalog: Catalog, weights: Path) -> dict[str, Any]:
+    """The recipe in a header, with the defaults of options that there were none of when it was written."""
+    recipe: dict[str, Any] = read_header(weights)["recipe"]
+    try:
+        return recipe_from_data(catalog, recipe, str(weights)).as_dict()
+    except RecipeError:  # of options that there are none of any more: the difference is told
+        return recipe
 
 
 def fork(

@@ -32,11 +32,11 @@ class Tracking:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """A line of metrics."""
-        self._tell(lambda tracker: tracker.scalars(step, values))
+        self._tell(lambda tracker: tracker.scalars(step, dict(values)))
 
     def pictures(self, step: int, columns: Mapping[str, Tensor]) -> None:
         """A sample sheet."""
-        self._tell(lambda tracker: tracker.pictures(step, columns))
+        self._tell(lambda tracker: tracker.pictures(step, {title: shown.clone() for title, shown in columns.items()}))
 
     def said(self, event: Event) -> None:
         """An event."""
@@ -50,7 +50,7 @@ class Tracking:
         for name, tracker in list(self.trackers.items()):
             try:
                 what(tracker)
-            except Exception as error:  # whatever a plugin's code does: it only looks on
+            except (Exception, SystemExit) as error:  # whatever a plugin's code does: it only looks on
                 del self.trackers[name]
                 self.say(f"--log {name}: {_in_words(error)}; it is told nothing more, the run goes on")
 
@@ -60,13 +60,13 @@ def _built(name: str, part: Any) -> Tracker:
         tracker = resolve(part.entry.value.build)(part.options)
     except UsageError as error:
         raise UsageError(f"--log {name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise I2IError(f"--log {name}: cannot be built: {_in_words(error)}") from error
     if not isinstance(tracker, Tracker):
         raise I2IError(f"--log {name}: {part.entry.value.build} gives {tracker!r}, which is no i2i.Tracker")
     return tracker
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: BaseException) -> str:
     text = " ".join(str(error).split())
     return text if isinstance(error, I2IError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -29,6 +29,11 @@ def test_a_page_loads_nothing_from_elsewhere(open_page, looked, tmp_path: Path) 
     looked.requests.clear()  # refused, and yet told of
 
 
+def test_a_name_that_is_no_text_gets_into_a_page_all_the_same() -> None:
+    assert "n?.png" in page("n\udcff.png", "", content=["n\udcff.png"])
+    page("n\udcff.png", "n\udcff.png").encode()
+
+
 def test_the_numbers_of_a_page_are_finite() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         in_script({"loss": float("nan")})

@@ -107,7 +107,7 @@ def test_a_report_is_whole_at_every_width(shown, fits, width):
     page = shown(width)
     titles = page.locator("figure.chart h3").all_inner_texts()
     assert titles[0].startswith("Validation: ")
-    assert {"Losses", "Speed, pictures a second"} <= set(titles)
+    assert {"Losses", "Loss of the discriminator: critic", "Speed, pictures a second"} <= set(titles)
     assert page.locator(".plot .main-svg").count() >= len(titles)
     assert page.locator("h1").inner_text() == "monet"
     assert page.locator(".state").inner_text() == "finished"
@@ -130,7 +130,7 @@ def test_warnings_are_listed_and_marked_on_the_charts(shown):
     assert page.locator("#warnings b").count() == 0
     charts = page.locator("figure.chart").count()
     assert page.locator(".plot .shapelayer path").count() == len(WARNINGS) * charts
-    assert "is the best so far" in page.locator("#news").inner_text()
+    assert page.locator("#news > ul").inner_text().count("is the best so far") == 1
 
 
 def test_the_slider_goes_through_the_samples(shown, width):
@@ -256,7 +256,7 @@ def test_the_best_and_the_worst_pictures_of_the_validation_are_shown(shown, run,
     assert page.locator("#answers before-after").count() == len(told["pictures"])
     assert page.locator("#answers h3").all_inner_texts() == ["Worst", "Best"]
     worst = next(picture for picture in told["pictures"] if picture["rank"] == "worst")
-    assert f"{worst['value']:.4g}" in page.locator("#answers figcaption").first.inner_text()
+    assert f"distance {worst['value']:.4g}" == page.locator("#answers figcaption").first.inner_text()
     assert page.evaluate("[...document.querySelectorAll('before-after img')].some((image) => image.naturalWidth > 0)")
 
 
@@ -342,6 +342,39 @@ def test_a_damaged_run_has_a_page_too(open_page, run, tmp_path):
     assert "step-0000004.png: cannot be read" in page.locator("header").inner_text()
     assert page.locator("#samples, #answers, #recipe").count() == 0
     assert page.locator("figure.chart").count() > 3
+
+
+def test_the_head_of_a_wide_page_is_one_line(shown):
+    said = shown().locator(".said")
+    assert said.bounding_box()["height"] < 1.6 * 16 * 1.5
+
+
+def test_pictures_beside_each_other_have_the_same_grain(open_page, run, tmp_path):
+    paired = shutil.copytree(run, tmp_path / "paired")
+    told = json.loads((paired / "validation" / "pictures.json").read_text())
+    for picture in told["pictures"]:
+        picture["wanted"] = picture["source"]
+    (paired / "validation" / "pictures.json").write_text(json.dumps(told))
+    Reporter(paired).write()
+    page = open_page(paired / REPORT, 390)
+    grain = "[...document.querySelectorAll('.answer img')].map((image) => getComputedStyle(image).imageRendering)"
+    kinds = page.evaluate(grain)
+    assert len(kinds) == 3 * len(told["pictures"])
+    assert set(kinds) == {"pixelated"}
+    frame, figure = (page.locator(name).first.bounding_box()["width"] for name in (".answer .ba-frame", ".answer"))
+    assert frame > figure - 30  # all of it but its padding
+    page.locator("#grid").click()
+    assert page.locator("#large img").evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+
+
+def test_one_grid_alone_has_nothing_to_slide_through(open_page, run, tmp_path):
+    short = shutil.copytree(run, tmp_path / "short")
+    for grid in sorted((short / "samples").iterdir())[1:]:
+        grid.unlink()
+    Reporter(short).write()
+    page = open_page(short / REPORT, 390)
+    assert page.locator("#when").is_disabled()
+    assert page.locator("#play").is_disabled()
 
 
 def test_a_run_without_metrics_has_a_page_too(open_page, run, tmp_path):

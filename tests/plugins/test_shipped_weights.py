@@ -38,4 +38,4 @@ class TestShippedWeights:
 
 
 def test_there_are_some() -> None:
-    assert {path.parts[-3] for path in SHIPPED} >= {"i2i_srgan", "i2i_cyclegan"}
+    assert {path.parts[-3] for path in SHIPPED} >= {"i2i_srgan", "i2i_cyclegan", "i2i_dcgan"}

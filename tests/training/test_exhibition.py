@@ -14,8 +14,10 @@ from i2i.evaluation.metrics import luma, psnr
 from i2i.evaluation.validating import from_the_set, kid, validation
 from i2i.images.decode import open_picture, to_tensor
 from i2i.images.encode import write_picture
+from i2i.training.basis import Basis
 from i2i.training.exhibition import Examples, exhibit, forget_after
 
+BASIS = Basis(9, True)
 OFTEN = ["run.validate_every=1", "run.log_every=1", "run.checkpoint_every=100", "run.report=false", "run.steps=2"]
 
 
@@ -42,7 +44,7 @@ def of_rank(content, rank):
 def test_the_best_come_first_and_the_worst_of_all_first_among_the_worst(tmp_path, lower):
     values = [5.0, 1.0, 9.0, 3.0, 7.0, 2.0, 8.0, 4.0, 6.0]
     made = plain(*(int(value) for value in values))
-    exhibit(tmp_path, 20, "told", Examples(values, lower, "in words", made, made.float() / 255))
+    exhibit(tmp_path, 20, "told", Examples(values, lower, "in words", made, made.float() / 255), BASIS)
     content = told(tmp_path)
     assert {name: content[name] for name in ("step", "metric", "lower_is_better", "measured")} == {
         "step": 20, "metric": "told", "lower_is_better": lower, "measured": "in words"
@@ -61,25 +63,36 @@ def test_the_best_come_first_and_the_worst_of_all_first_among_the_worst(tmp_path
 @pytest.mark.parametrize(("count", "best", "worst"), [(1, 1, 0), (2, 1, 1), (5, 3, 2), (8, 4, 4)])
 def test_of_few_pictures_none_is_both_best_and_worst(tmp_path, count, best, worst):
     values = [float(value) for value in range(count)]
-    exhibit(tmp_path, 1, "told", Examples(values, True, "", plain(*range(count))))
+    exhibit(tmp_path, 1, "told", Examples(values, True, "", plain(*range(count))), BASIS)
     content = told(tmp_path)
     assert (len(of_rank(content, "best")), len(of_rank(content, "worst"))) == (best, worst)
     assert len({picture["value"] for picture in content["pictures"]}) == best + worst
 
 
+def test_of_pictures_that_are_equal_one_is_shown(tmp_path):
+    values, levels = [1.0, 1.0, 2.0, 3.0, 3.0, 2.0], [1, 1, 2, 3, 3, 2]
+    exhibit(tmp_path, 1, "told", Examples(values, True, "", plain(*levels)), BASIS)
+    assert [(picture["rank"], picture["value"]) for picture in told(tmp_path)["pictures"]] == [
+        ("best", 1.0), ("best", 2.0), ("worst", 3.0)
+    ]  # fmt: skip
+    source = plain(*range(6)).float() / 255  # equal answers to different pictures are worth seeing
+    exhibit(tmp_path, 2, "told", Examples(values, True, "", plain(*levels), source), BASIS)
+    assert len(told(tmp_path)["pictures"]) == 6
+
+
 def test_what_equals_its_target_has_no_number_as_json_knows_none(tmp_path):
-    exhibit(tmp_path, 1, "psnr_y", Examples([math.inf, 30.0], False, "", plain(1, 2), None, plain(1, 3)))
+    exhibit(tmp_path, 1, "psnr_y", Examples([math.inf, 30.0], False, "", plain(1, 2), None, plain(1, 3)), BASIS)
     assert [picture["value"] for picture in told(tmp_path)["pictures"]] == [None, 30.0]
 
 
 def test_older_ones_go_only_when_the_new_ones_are_told_of(tmp_path):
     examples = Examples([1.0, 2.0], True, "", plain(1, 2))
-    exhibit(tmp_path, 1, "told", examples)
+    exhibit(tmp_path, 1, "told", examples, BASIS)
     broken = Examples([1.0, 2.0], True, "", torch.zeros(2, 7, 4, 4, dtype=torch.uint8))
     with pytest.raises(I2IError):
-        exhibit(tmp_path, 2, "told", broken)
+        exhibit(tmp_path, 2, "told", broken, BASIS)
     assert told(tmp_path)["step"] == 1
-    exhibit(tmp_path, 3, "told", examples)
+    exhibit(tmp_path, 3, "told", examples, BASIS)
     assert told(tmp_path)["step"] == 3
     forget_after(tmp_path, 3)
     assert told(tmp_path)["step"] == 3
@@ -136,7 +149,8 @@ def test_of_super_resolution_each_value_is_that_of_the_files(folders, tmp_path):
     run = fitted(folders, tmp_path, "srresnet", *tiny)
     content = told(run.path)
     assert (content["step"], content["metric"], content["lower_is_better"]) == (2, "psnr_y", False)
-    assert content["measured"] == "psnr_y of this picture and what is wanted"
+    assert content["measured"] == "PSNR, Y of this picture and what is wanted"
+    assert (content["count"], content["held_out"], content["over"]) == (6, False, "")
     assert len(content["pictures"]) == 6
     for picture in content["pictures"]:
         assert size(run, picture["source"])[0] * 4 == size(run, picture["made"])[0] == size(run, picture["wanted"])[0]
@@ -154,19 +168,18 @@ def test_of_super_resolution_each_value_is_that_of_the_files(folders, tmp_path):
 def test_of_filled_holes_the_source_is_what_the_model_was_given(folders, tmp_path):
     tiny = ["model.width=4", "model.discriminator_width=4", "dataset.validation=0"]
     run = fitted(folders, tmp_path, "pix2pix-holes-light", *tiny)
-    for picture in told(run.path)["pictures"]:
+    content = told(run.path)
+    for picture in content["pictures"]:
         assert size(run, picture["source"]) == size(run, picture["made"]) == size(run, picture["wanted"])
+    assert content["over"] == "whole picture, with what was kept"
 
 
 def test_of_samples_there_is_no_source_and_nothing_that_each_should_be(folders, tmp_path):
     run = fitted(folders, tmp_path, "dcgan-digits", "model.width=4", "run.sample_every=100")
     content = told(run.path)
     assert (content["metric"], content["lower_is_better"]) == ("kid", True)
-    assert content["measured"] == (
-        "distance, squared, from this picture to the mean of all wanted ones in the space of KID's kernel, "
-        "light features"
-    )
-    assert [(picture["source"], picture["wanted"]) for picture in content["pictures"]] == [(None, None)] * 6
+    assert content["measured"] == "how far this picture's look is from the mean of the wanted ones, light features"
+    assert {(picture["source"], picture["wanted"]) for picture in content["pictures"]} == {(None, None)}
     assert all(picture["value"] >= 0 for picture in content["pictures"])
 
 

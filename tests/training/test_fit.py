@@ -360,3 +360,11 @@ def test_the_preview_is_the_weights_files_view(catalog, alien_recipe, tmp_path):
 
 def test_nothing_is_watched_where_nothing_is_sampled(catalog, alien_recipe, tmp_path):
     assert start(catalog, alien_recipe(), tmp_path / "alien").monitor.watch is None
+
+
+def test_a_figure_called_step_is_refused_as_it_would_hide_which_step_a_line_is_of(catalog, alien_recipe, tmp_path):
+    fit = start(catalog, alien_recipe(), tmp_path / "run")
+    taken = fit.loop.trainer.step
+    fit.loop.trainer.step = lambda batch, turns: {**taken(batch, turns), "step": torch.tensor(1.0)}
+    with pytest.raises(I2IError, match=r"Trainer\.step answers a figure called step, which counts steps$"):
+        fit.run()

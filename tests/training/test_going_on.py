@@ -7,8 +7,10 @@ import pytest
 import torch
 import yaml
 
+from i2i.contracts.weights import read_header
 from i2i.disk.locking import Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
+from i2i.training import starting
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
 from i2i.training.starting import begun, fork, resume, start
 
@@ -38,6 +40,27 @@ def test_a_recipe_that_was_changed_is_refused_and_what_decides_no_number_is_not(
         f"{stopped}/recipe.yaml: changed since step-0000004: trainer.learning_rate 0.01 → 0.5; put it back, or go on "
         f"elsewhere with --resume {stopped} --fork NEW_RUN"
     )
+
+
+def test_a_run_goes_on_though_its_plugin_has_got_another_option_since(catalog, stopped, monkeypatch):
+    def of_before(path):
+        header = read_header(path)
+        del header["recipe"]["trainer"]["learning_rate"]
+        return header
+
+    monkeypatch.setattr(starting, "read_header", of_before)
+    resume(catalog, stopped).occupation.end()
+    edited(stopped, "trainer", "learning_rate", 0.5)
+    with pytest.raises(UsageError, match=r"trainer\.learning_rate 0\.01 → 0\.5"):
+        resume(catalog, stopped)
+
+
+def test_samples_of_steps_that_are_taken_again_are_forgotten(catalog, stopped):
+    for step in (3, 4, 5, 11):
+        (stopped / "samples").mkdir(exist_ok=True)
+        (stopped / "samples" / f"step-{step:07}.png").touch()
+    resume(catalog, stopped).occupation.end()
+    assert sorted(path.name for path in (stopped / "samples").iterdir())[-1] == "step-0000004.png"
 
 
 def test_a_fork_without_changes_is_the_run_itself_and_leaves_that_alone(catalog, alien_recipe, stopped, tmp_path):

@@ -19,12 +19,13 @@ from i2i import discover, load_recipe
 from i2i.cli.runs import runs as command
 from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, Interrupted, UsageError
+from i2i.evaluation.paired import METRICS
 from i2i.training.listener import Listener
 from i2i.training.report import Reporter, reporter, shown
 from i2i.training.report.curves import Curves
 from i2i.training.report.embedding import Pictures, embedded
 from i2i.training.report.events import Events
-from i2i.training.report.grouping import groups
+from i2i.training.report.grouping import OF_SETS, VALIDATIONS, groups
 from i2i.training.report.growing import GrowingFile
 from i2i.training.report.shown import answers, grids, spread
 from i2i.training.report.story import Source
@@ -271,14 +272,28 @@ def test_what_tells_quality_is_drawn_first_and_losses_of_one_size_together():
     assert found == {
         "Validation: mine": ("mine",),
         "Losses": ("adversarial", "cycle"),
-        "Losses, smaller ones": ("tiny",),
-        "Losses, larger ones": ("style",),
-        "Losses of the discriminator": ("critic_loss",),
+        "Loss: tiny": ("tiny",),
+        "Loss: style": ("style",),
+        "Loss of the discriminator: critic_loss": ("critic_loss",),
         "Accuracy of the discriminator": ("real_accuracy", "fake_accuracy"),
         "Diversity of samples": ("diversity",),
         "Speed, pictures a second": ("images_per_second",),
     }
     assert next(iter(found)) == "Validation: mine"
+
+
+def test_a_chart_tells_which_curves_it_has():
+    sizes = {"a": 1.0, "b": 1.0, "c": 1.0, "x": 900.0, "y": 900.0, "real_accuracy": 0.5, "psnr_y": 28.0, "kid": 0.1}
+    assert [group.title for group in groups(sizes)] == [
+        "Validation: PSNR, Y (dB)", "Validation: KID", "Losses", "Losses: x, y",
+        "Accuracy of the discriminator: real_accuracy",
+    ]  # fmt: skip
+    assert [group.title for group in groups({"reconstruction": 1.0})] == ["Loss: reconstruction"]
+
+
+def test_metrics_are_called_as_by_evaluate():
+    paired = {name: (metric.title, metric.unit) for name, metric in METRICS.items()}
+    assert paired == {name: called for name, called in VALIDATIONS.items() if name not in OF_SETS}
 
 
 # pictures
@@ -391,17 +406,74 @@ def test_warnings_are_all_kinds_but_the_known_good_ones(tmp_path):
 
 
 def test_a_run_without_a_validation_says_how_to_have_one(run):
-    assert "none: run.validate_every is not set" in written(run)
+    assert '<dd class="warn">none; next time: --set run.validate_every=500</dd>' in written(run)
 
 
 def test_the_best_figure_comes_first(run):
     best = {"step": 4, "metric": "kid", "value": 0.0412, "lower_is_better": True}
     (run / "best.json").write_text(json.dumps(best))
-    lay(run / "metrics.jsonl", {"step": 9, "kid": 0.05})
+    lay(run / "metrics.jsonl", {"step": 9, "kid": 0.0712}, {"step": 10, "kid": 0.05})
     facts = written(run).partition('<dl class="facts">')[2]
-    assert facts.startswith('<div class="card fact"><dt>Best kid</dt><dd class="value">0.0412</dd>')
-    assert "at step 4; lower is better" in facts
-    assert '<dt>Newest kid</dt><dd class="value">0.05</dd>' in facts
+    assert facts.startswith('<div class="card fact"><dt>Best KID</dt><dd class="value">0.0412</dd>')
+    assert '<dd class="good">at step 4; lower is better</dd>' in facts
+    assert "first validation 0.0712 → now 0.05<" in facts
+    assert '<dt>Newest KID</dt><dd class="value">0.05</dd>' in facts
+
+
+@pytest.mark.parametrize(
+    ("count", "held_out", "said", "tone"),
+    [
+        (7, False, "on 7 pictures it was trained on: says little about new ones", "warn"),
+        (64, False, "on 64 pictures it was trained on: says little about new ones", "warn"),
+        (3, True, "on 3 pictures held out: few, the figure is rough", "warn"),
+        (16, True, "on 16 pictures held out", "faint"),
+    ],
+)
+def test_the_best_figure_says_on_what_it_rests(run, count, held_out, said, tone):
+    validated(run, {"count": count, "held_out": held_out, "over": "whole picture, with what was kept"})
+    text = written(run)
+    card = text.partition('<dl class="facts">')[2].partition("</dl>")[0]
+    assert card.startswith('<div class="card fact"><dt>Best PSNR, Y</dt><dd class="value">28.11 dB</dd>')
+    assert f'<dd class="{tone}">{said}</dd>' in card
+    assert f'<dd class="{"good" if tone == "faint" else "faint"}">at step 8' in card
+    assert "whole picture, with what was kept" in card
+    answers = text.partition('<section id="answers">')[2]
+    assert f'<p class="{tone}">{said[0].upper()}{said[1:]}.</p>' in answers
+    assert "by told (whole picture, with what was kept); higher is better." in answers
+    assert "<figcaption>PSNR, Y 28.11 dB</figcaption>" in answers
+
+
+@pytest.mark.parametrize("older", [{}, {"count": True, "held_out": 1}, {"count": 7}])
+def test_a_run_of_which_nothing_tells_on_what_it_rests_keeps_silent(run, older):
+    validated(run, older)
+    text = written(run)
+    assert "<dt>Best PSNR, Y</dt>" in text
+    assert "trained on:" not in text
+    assert "held out" not in text.partition('id="recipe"')[0]
+
+
+def validated(run, basis):
+    """A validation at step 8 of which this is told."""
+    best = {"step": 8, "metric": "psnr_y", "value": 28.11, "lower_is_better": False}
+    (run / "best.json").write_text(json.dumps(best))
+    made = noisy(run / "validation" / "step-0000008" / "best-1-made.png").relative_to(run / "validation")
+    entry = {"rank": "best", "value": 28.11, "source": None, "made": str(made), "wanted": None}
+    told = {"step": 8, "metric": "psnr_y", "lower_is_better": False, "measured": "told", **basis, "pictures": [entry]}
+    (run / "validation" / "pictures.json").write_text(json.dumps(told))
+
+
+def test_of_many_bests_the_newest_is_listed_and_the_others_are_folded(run):
+    bests = [{"step": step, "kind": "best", "text": f"kid {step} is the best so far"} for step in (1, 2, 3)]
+    others = [{"step": 2, "kind": "stopped", "text": "by a signal"}, {"step": 2, "kind": "resumed", "text": "goes on"}]
+    lay(run / "events.jsonl", *bests[:2], *others, bests[2])
+    news = written(run).partition('<section id="news">')[2].partition("</section>")[0]
+    seen, _, folded = news.partition("<details>")
+    assert [word for word in ("kid 3", "goes on", "by a signal", "kid 2", "kid 1") if word in seen] == [
+        "kid 3", "goes on", "by a signal"
+    ]  # fmt: skip
+    assert folded.startswith("<summary>2 earlier ones were the best so far</summary>")
+    assert "kid 2" in folded
+    assert "kid 1" in folded
 
 
 # what it costs

@@ -86,6 +86,27 @@ def test_a_tracker_that_fails_is_said_once_and_ends_no_run(followed, tmp_path, w
     assert identical(*(newest_checkpoint(one.checkpoints) for one in (plain, run)))
 
 
+def test_a_tracker_that_exits_ends_no_run(followed, tmp_path, new_notes, monkeypatch):
+    import i2i_diary.diary
+
+    monkeypatch.setattr(i2i_diary.diary.Diary, "scalars", lambda self, step, values: sys.exit(0))
+    notes = new_notes()
+    run = start(followed.catalog, followed("trackers.diary={}"), tmp_path / "run", listener=notes).run()
+    assert "--log diary: SystemExit: 0; it is told nothing more, the run goes on" in notes.lines
+    assert newest_checkpoint(run.checkpoints).name == "step-0000004"
+
+
+def test_what_a_tracker_does_with_what_it_is_told_is_its_own_affair(followed, tmp_path, monkeypatch):
+    import i2i_diary.diary
+
+    def spoil(self, step, told):
+        told.clear()
+
+    monkeypatch.setattr(i2i_diary.diary.Diary, "scalars", spoil)
+    run = start(followed.catalog, followed("trackers={diary: {}, tensorboard: {}}"), tmp_path / "run").run()
+    assert "images_per_second" in events_of(run.path).Tags()["scalars"]
+
+
 def test_a_tracker_that_cannot_be_built_is_said_before_anything_is_looked_at(followed, tmp_path):
     recipe = followed("trackers.diary.stumbles=build", f"dataset.source={tmp_path / 'nothing there'}")
     with pytest.raises(UsageError, match=r"^--log diary: needs ink$"):
@@ -149,6 +170,7 @@ def test_tensorboard_shows_what_the_metrics_say_before_and_after_resuming(follow
     for name in found.Tags()["scalars"]:
         curve = {event.step: event.value for event in found.Scalars(name)}
         wanted = {line["step"]: line[name] for line in lines if name in line}
+        assert len(found.Scalars(name)) == len(wanted)
         assert curve == pytest.approx(wanted, rel=1e-6)
     assert found.Tags()["images"]
     assert "events/stopped/text_summary" in found.Tags()["tensors"]

@@ -24,6 +24,7 @@ from i2i.evaluation.validating import OF_SETS, kid, validation
 from i2i.images.decode import open_picture, to_image, to_tensor
 from i2i.images.encode import write_picture
 from i2i.recipe.values import MetricName
+from i2i.training.basis import Basis
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
 from i2i.training.run_folder import RunFolder, newest_finished_run
 from i2i.training.starting import fork, resume, start
@@ -318,6 +319,7 @@ def test_the_pictures_are_held_out_ones_the_same_ones_every_time_or_training_one
         assert equal(*drawn[-2:])
         part = going.dataset.validation or going.dataset
         assert len(drawn[-1]["source"]) == len(part)
+        assert going.monitor.validating.basis == Basis(len(part), share > 0)
         line = next(line for line in notes.lines if line.startswith("validation every 2 steps: told, on "))
         assert f" on {len(part)} {name} pictures" in line
         assert ("as none are held out" in line) == (share == 0)
