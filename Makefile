@@ -37,7 +37,7 @@ demo: $(INSTALLED)
 	@echo "== White digits redrawn in yellow, by weights that come with i2i-cyclegan: demo/made/redraw"
 	$(BIN)/i2i translate --plugin cyclegan-digits --src demo/given/redraw --dst demo/made/redraw
 	@echo "== New emoji, by weights that come with i2i-dcgan: demo/drawn"
-	$(BIN)/i2i translate --plugin dcgan-emoji --count 96 --seed 1 --grid --dst demo/drawn
+	$(BIN)/i2i translate --plugin dcgan-emoji --count 96 --seed 1 --grid --force --dst demo/drawn
 	@mkdir -p demo/made/draw && cp demo/drawn/grid.png demo/made/draw/emoji.png
 	@echo "== Two pictures in the style of a painting, with features learned from it alone: demo/made/paint"
 	$(BIN)/i2i translate --plugin gatys --set model.style=demo/style.png --set model.features.use=learned --src demo/given/paint --dst demo/made/paint

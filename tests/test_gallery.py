@@ -104,6 +104,22 @@ def test_one_folder_and_single_files_will_do(work: Path) -> None:
     assert content()["title"] == "Mine"
     assert run("photos/a.jpg", "paintings/d.png")[0] == 0
     assert rows() == {"a": ["photos/a.jpg", "paintings/d.png"]}
+    assert run("photos/a.jpg", "photos/b.jpg")[0] == 0
+    assert rows() == {"a": ["photos/a.jpg", "photos/b.jpg"]}
+
+
+def test_files_that_a_shell_made_of_a_pattern_are_one_folder(work: Path) -> None:
+    for number in range(9):
+        draw(work / "photos" / f"{number}.jpg")
+    files = sorted((work / "photos").glob("*.jpg"))
+    code, out, err = run(*files)
+    assert (code, out) == (0, "gallery.html: 12 pictures\n")
+    assert err == "12 pictures of photos taken as one folder; --label for each: side by side\n"
+    assert content()["labels"] == ["photos"]
+    assert list(rows()) == [*"012345678", *"abc"]
+    code, out, err = run(*files[-3:], "--label", "x", "--label", "y", "--label", "z")
+    assert (code, out, err) == (0, "gallery.html: 1 row of 3 folders\n", "")
+    assert run(*files[-2:], "paintings/d.png")[1] == "gallery.html: 1 row of 3 folders\n"
 
 
 def test_addresses_hold_any_name(work: Path) -> None:
@@ -240,13 +256,20 @@ def test_figures_come_from_the_tables_of_evaluate(work: Path) -> None:
     code, _, err = run("photos", "paintings", "--csv", "monet.csv")
     assert code == 0
     assert "monet.csv: 1 picture not in the gallery, such as z.png\n" in err
-    assert content()["columns"] == ["psnr_y", "lpips"]
+    assert content()["columns"] == [
+        {"title": "PSNR, Y", "moreIsBetter": True, "decimals": 2, "bicubic": None},
+        {"title": "LPIPS", "moreIsBetter": False, "decimals": 4, "bicubic": None},
+    ]
     assert {row["name"]: row["figures"] for row in content()["rows"]} == {
         "a": [31.25, 0.5], "b": ["Infinity", None], "c": [None, None], "d": [None, None]
     }  # fmt: skip
-    (work / "other.csv").write_text("file,psnr_y\na.jpg,20\n")
+    (work / "other.csv").write_text("file,width,bicubic_psnr_y,psnr_y\na.jpg,20,30,40\n")
     run("photos", "paintings", "--csv", "monet.csv", "--csv", "other.csv")
-    assert content()["columns"] == ["monet psnr_y", "monet lpips", "other psnr_y"]
+    assert [(column["title"], column["bicubic"]) for column in content()["columns"]] == [
+        ("monet PSNR, Y", None), ("monet LPIPS", None), ("other width", None), ("other bicubic PSNR, Y", None),
+        ("other PSNR, Y", 3),
+    ]  # fmt: skip
+    assert content()["columns"][2] == {"title": "other width", "moreIsBetter": None, "decimals": None, "bicubic": None}
 
 
 def test_a_table_that_is_none_is_refused(work: Path) -> None:
@@ -272,9 +295,11 @@ def test_what_evaluate_writes_is_understood(work: Path) -> None:
     row = Row("a.jpg", {"psnr_y": 30.5, "ssim_y": 0.75}, {"psnr_y": 28.0, "ssim_y": 0.5})
     (work / "x.csv").write_text(as_csv(Evaluation([row])))
     assert run("photos", "--csv", "x.csv")[0] == 0
-    assert dict(zip(content()["columns"], content()["rows"][0]["figures"], strict=True)) == {
-        "psnr_y": 30.5, "ssim_y": 0.75, "bicubic_psnr_y": 28.0, "bicubic_ssim_y": 0.5
+    titles = [column["title"] for column in content()["columns"]]
+    assert dict(zip(titles, content()["rows"][0]["figures"], strict=True)) == {
+        "PSNR, Y": 30.5, "SSIM, Y": 0.75, "bicubic PSNR, Y": 28.0, "bicubic SSIM, Y": 0.5
     }  # fmt: skip
+    assert [column["bicubic"] for column in content()["columns"]] == [2, 3, None, None]
 
 
 def test_the_page_is_strict_json_whatever_the_names(work: Path) -> None:

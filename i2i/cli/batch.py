@@ -71,7 +71,13 @@ def carry_out(order: Order) -> int:
         return 0
     before = f"; {pending.done_before} were done before" if pending.done_before else ""
     damaged = f", {pending.damaged} of them damaged since" if pending.damaged else ""
-    _happened(order, f"{len(tally)} of {total} pictures translated into {destination}{damaged}{before}")
+    done = f"{len(tally) - tally.copied} of {total} pictures translated into {destination}"
+    if tally.copied:
+        done += f", {tally.copied} copied"
+    if 0 < tally.copied == len(tally):
+        what = "1 picture" if tally.copied == 1 else f"{tally.copied} pictures"
+        done = f"{what} copied into {destination}, none translated: no holes (give --mask, or make them transparent)"
+    _happened(order, f"{done}{damaged}{before}")
     for line in tally.remarks():
         _warn(line)
     if saved is not None and len(tally):

@@ -31,6 +31,16 @@ def recipes(context: click.Context, parameter: click.Parameter, begun: str) -> l
     ]
 
 
+def trackers(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names for --log."""
+    catalog = _catalog()
+    return [
+        CompletionItem(name, help=catalog.entries["tracker"][name].value.summary)
+        for name in catalog.names("tracker")
+        if name.startswith(begun)
+    ]
+
+
 def plugins(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
     """Plugins that are installed, and folders, which a plugin may lie in."""
     from i2i.plugins import installed

@@ -11,8 +11,13 @@ SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_I2I_COMPLETE"
 """By which the script asks i2i what fits; click's name for it."""
 _ADDED = "COMPREPLY+=($value)"
-_GOES_ON = f"""{_ADDED}
+_GOES_ON = """local word=$value
+            case ${COMP_WORDS[COMP_CWORD]} in [\\"\\']*) ;; *) printf -v word %q "$value";; esac
+            case $value in '~'*) word=${word#\\\\};; esac
+            COMPREPLY+=("$word")
             case $value in *=|*/) compopt -o nospace;; esac"""
+
+"""A word keeps its spaces, by backslashes where it is not in quotes; one that ends in = or / goes on."""
 
 
 @click.command(short_help="Print what a shell needs to complete i2i's commands.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -100,8 +101,9 @@ class Console(Listener):
         found = ", ".join(f"{what} in {place}" for what, place in places.items() if place.exists())
         self.said(f"done: {folder.path} (step {run.loop.step})" + (f"; {found}" if found else ""))
         uses = {"sample": "--count 64", "translate": "--src PICTURES"}
+        run_is = shlex.quote(str(folder.path))
         for what in (flag for method, flag in uses.items() if hasattr(run.loop.model, method)):
-            self.said(f"next: i2i translate --run {folder.path} {what} --dst OUT")
+            self.said(f"next: i2i translate --run {run_is} {what} --dst OUT")
 
     def should_save(self) -> bool:
         """Whether SIGUSR1 came since it was asked last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,7 +80,8 @@ def make() -> None:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="The same seed, the same digits."
 )
-def digits(dst: Path, count: int, size: int, seed: int) -> None:
+@click.option("--force", is_flag=True, help="Go on where DIR holds something else.")
+def digits(dst: Path, count: int, size: int, seed: int, force: bool) -> None:
     """Draw two unpaired domains of digits: white on black, and yellow on blue stripes.
 
     They go to DIR/white and DIR/yellow; DIR/labels.csv says which digit each one is.
@@ -90,8 +92,17 @@ def digits(dst: Path, count: int, size: int, seed: int) -> None:
     """
     from i2i.datasets.digits import make_digits
 
+    if not force and (stranger := _stranger(dst)) is not None:
+        raise UsageError(f"{stranger}: is no drawn digit; choose another --dst, or --force")
     make_digits(dst, count, size, seed)
     report(f"{count} pictures in {dst / 'white'}, {count} in {dst / 'yellow'}, what they show in {dst / 'labels.csv'}")
+
+
+def _stranger(folder: Path) -> Path | None:
+    """Something in the folder that `make_digits` does not make."""
+    ours = re.compile(r"white|yellow|labels\.csv|(white|yellow)/[0-9]{5,}\.png|(.*/)?\.[^/]*")
+    inside = (path for place in (folder, folder / "white", folder / "yellow") for path in sorted(place.glob("*")))
+    return next((path for path in inside if not ours.fullmatch(path.relative_to(folder).as_posix())), None)
 
 
 @data.command(short_help="Write a contact sheet of folders side by side.")

@@ -54,6 +54,7 @@ OFFERS: Mapping[str, Offer] = MappingProxyType(
         "--init": completing.weights_or_runs,
         "--weights": completing.weights,
         "--set": completing.keys,
+        "--log": completing.trackers,
         "show plugin": completing.recipes,
         "plugins show name": completing.names,
         "plugins check target": completing.plugins,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isinf
 from typing import TYPE_CHECKING
 
-from i2i.cli.saying import answer
+from i2i.cli.saying import answer, report
 
 if TYPE_CHECKING:
     from i2i.evaluation.paired import Evaluation, Metric
@@ -18,7 +18,7 @@ MORE, LESS = "↑", "↓"
 
 
 def show_pairs(evaluation: Evaluation, protocol: Protocol) -> None:
-    """A table of means with bicubic beside them, the worst and the best picture, and how all this was measured."""
+    """A table of means with bicubic beside them, the worst and the best picture; unless quiet, how it was measured."""
     from i2i.evaluation.paired import METRICS
     from i2i.evaluation.report import in_words
 
@@ -40,16 +40,16 @@ def show_pairs(evaluation: Evaluation, protocol: Protocol) -> None:
         answer(f"{counted(evaluation.identical, 'picture')} of infinite PSNR on Y, left out of its mean")
     if 0 < evaluation.compared < len(evaluation.rows):
         answer(f"bicubic: mean of {evaluation.compared} of {len(evaluation.rows)} pictures")
-    answer(f"{counted(len(evaluation.rows), 'picture')} evaluated; {in_words(protocol)}")
+    report(f"{counted(len(evaluation.rows), 'picture')} evaluated; {in_words(protocol)}")
 
 
 def show_sets(found: Distances, protocol: Protocol) -> None:
-    """The distances of two sets, and how they were measured."""
+    """The distances of two sets; unless quiet, how they were measured."""
     from i2i.evaluation.report import in_words
 
     kid = [f"KID {LESS}", f"{found.kid:.4g}", f"± {found.kid_deviation:.2g}"]
     _table(["", "mean", "deviation"], [kid, [f"FID {LESS}", f"{found.fid:.4g}", ""]])
-    answer(f"{found.pictures} pictures against {found.targets}; {in_words(protocol)}")
+    report(f"{found.pictures} pictures against {found.targets}; {in_words(protocol)}")
 
 
 def counted(count: int, what: str) -> str:

@@ -44,7 +44,6 @@ def _refuse_without_pictures(given: Mapping[str, Any]) -> None:
         "--format": given["file_format"] != "same",
         "--memory": given["memory"],
         "--tile": given["side"],
-        "--force": given["force"],
         "--verify": given["verify"],
         "--dry-run": given["dry_run"],
         "--watch": given["watch"],

@@ -76,6 +76,8 @@ def gallery(
     way = Way(out, embed, side)
     check_place(way, force)
     found = opened(folders, labels, exclude=way.folder)
+    if len(found) < len(folders):
+        remark(f"{len(folders)} pictures of {found[0].label} taken as one folder; --label for each: side by side")
     rows = side_by_side(found, rewrite_from(match))
     figures = read_tables(tables, rows)
     _remark(rows, tables, figures)

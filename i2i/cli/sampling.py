@@ -80,6 +80,14 @@ def refuse_misuse(translator: Translator, sampling: Sampling | None, usage: str)
         raise UsageError(f"{translator.name} translates pictures and makes no new ones: `{usage} --src DIR`")
 
 
+def refuse_replacing(sampling: Sampling, destination: Path) -> None:
+    """Raise `UsageError` where a file would be written over, before anything is computed."""
+    from i2i.inference.numbered import taken
+
+    if (there := taken(destination, sampling.total, sampling.extras)) is not None:
+        raise UsageError(f"{there}: is there already; choose another --dst, or --force")
+
+
 def drawn(translator: Translator, sampling: Sampling, batch: int, seed: int) -> Iterator[Translated[int]]:
     """The pictures asked for, the first of them made at once: only then has the model seen, or refused, its options."""
     if sampling.frames is None:

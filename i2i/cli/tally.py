@@ -36,6 +36,11 @@ class Tally:
             count, example = self.lost.get(phrase, (0, done.job.target))
             self.lost[phrase] = count + 1, example
 
+    @property
+    def copied(self) -> int:
+        """How many of them are the source itself, which had no hole to fill."""
+        return sum(count for phrase, (count, _) in self.lost.items() if phrase.startswith("copied"))
+
     def remarks(self) -> Iterator[str]:
         """A line for each thing that was lost, and for each picture that failed."""
         for picture in self.broken:

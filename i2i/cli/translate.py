@@ -14,7 +14,16 @@ import click
 
 from i2i.cli.flags import refuse_flags
 from i2i.cli.progress import stopping_on_signals
-from i2i.cli.sampling import SHEET, STOPS, asked_for, drawn, left_from_before, refuse_misuse, write_all
+from i2i.cli.sampling import (
+    SHEET,
+    STOPS,
+    asked_for,
+    drawn,
+    left_from_before,
+    refuse_misuse,
+    refuse_replacing,
+    write_all,
+)
 from i2i.cli.saying import answer, detail, remark, report, warn
 from i2i.cli.sections import Sectioned
 from i2i.errors import UsageError
@@ -110,7 +119,7 @@ SECTIONS = {
 @click.option("--tile-norms", "norms", type=click.Choice(["quick", "exact"]), default="quick", show_default=True,
               help="In tiles of a model whose norms look at the whole picture: from it made smaller, or from all of it "
               "as without tiles, which takes longer.")  # fmt: skip
-@click.option("--force", is_flag=True, help="Translate everything anew, and replace what is not ours.")
+@click.option("--force", is_flag=True, help="Do everything anew, and replace what is there, ours or not.")
 @click.option("--verify", is_flag=True, help="Compare what was done before with its hashes; do anew what is damaged.")
 @click.option("--on-error", type=click.Choice(["skip", "stop"]), default="skip", show_default=True,
               help="What to do at a picture that cannot be translated.")  # fmt: skip
@@ -176,6 +185,8 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     archive = tar_of(given["destination"]) if sampling is None else None
     destination = given["destination"] if archive is None else parts_of(archive)
     require_folder(destination)
+    if sampling is not None and not given["force"]:
+        refuse_replacing(sampling, destination)
     jobs = _planned(destination, given) if sampling is None else None
     steps = steps_folders(list(jobs)) if jobs is not None and given["save_every"] is not None else {}
     if share == WHOLE and (given["devices"] or 1) > 1:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from i2i.errors import I2IError
-from i2i.plugins import CORE, Catalog, canonical, core_version, discover, installed
+from i2i.plugins import Catalog, core_version, discover, installed
 from i2i.recipe import load_recipe
 
 VARIABLES = (
@@ -26,9 +26,20 @@ VARIABLES = (
     "FORCE_COLOR",
 )
 """Beginnings of the names of variables that change what i2i does."""
-_NEED = re.compile(
-    r"""(?P<name>[\w.-]+)(?:\[[^]]*\])?\s*(?P<versions>[^;]*);.*\bextra\s*==\s*['"](?P<extra>[\w-]+)['"]"""
+EXTRAS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "evaluate": {"torch_fidelity": "torch-fidelity>=0.4,<0.5"},
+        "heic": {"pillow_heif": "pillow-heif>=1.1"},
+        "remote": {"fsspec": "fsspec>=2024.2", "upath": "universal_pathlib>=0.3"},
+        "serve": {
+            "fastapi": "fastapi>=0.115",
+            "python_multipart": "python-multipart>=0.0.18",
+            "uvicorn": "uvicorn>=0.32",
+        },
+        "tensorboard": {"tensorboard": "tensorboard>=2.18"},
+    }
 )
+"""What each extra of pyproject.toml needs: module → what to give pip. Installed metadata may be older than the code."""
 
 
 @dataclass(frozen=True)
@@ -92,28 +103,15 @@ def installation(environment: Mapping[str, str]) -> Installation:
         problem=problem,
         recipes=tuple(catalog.names("recipe")),
         weights=tuple(_weights(catalog)),
-        extras=tuple(extras(_requirements())),
+        extras=tuple(extras()),
         environment=variables,
     )
 
 
-def extras(requirements: list[str]) -> Iterator[Extra]:
-    """What each extra lacks here, from a package's requirements as its metadata has them."""
-    there = {canonical(package.name) for package in metadata.distributions() if package.name}
-    needs: dict[str, list[str]] = {}
-    for requirement in requirements:
-        if found := _NEED.match(requirement):
-            lacking = needs.setdefault(found["extra"], [])
-            if canonical(found["name"]) not in there:
-                lacking.append(found["name"] + found["versions"].strip().strip("()"))
-    yield from (Extra(name, tuple(missing)) for name, missing in sorted(needs.items()))
-
-
-def _requirements() -> list[str]:
-    try:
-        return metadata.requires(CORE) or []
-    except metadata.PackageNotFoundError:  # run from a checkout that was never installed
-        return []
+def extras(needs: Mapping[str, Mapping[str, str]] = EXTRAS) -> Iterator[Extra]:
+    """What each extra lacks here."""
+    for name, modules in needs.items():
+        yield Extra(name, tuple(package for module, package in modules.items() if find_spec(module) is None))
 
 
 def _plugins(catalog: Catalog) -> Iterator[Plugin]:

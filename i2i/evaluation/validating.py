@@ -26,7 +26,8 @@ from i2i.training.runtime import memory_explained
 from i2i.training.validation import Measured, Validation, answers
 
 OF_SETS = ("kid", "fid")
-FROM_THE_SET = "distance, squared, from this picture to the mean of all wanted ones in the space of KID's kernel"
+FROM_THE_SET = "how far this picture's look is from the mean of the wanted ones"
+WITH_KEPT = "whole picture, with what was kept"
 Answers = Callable[[Loop], Tensor]
 """(N, 3, H, W) of what the weights file would make now."""
 Figure = Callable[[Tensor], tuple[float, list[float]]]
@@ -54,7 +55,8 @@ def validation(recipe: Recipe, loop: Loop, pictures: Mapping[str, Tensor]) -> Va
 
     lower = not is_of_pairs or not METRICS[metric].more_is_better
     by = f", {recipe.run.metric_features} features" if not is_of_pairs else ""
-    meaning = f"{metric} of this picture and what is wanted" if is_of_pairs else f"{FROM_THE_SET}{by}"
+    meaning = f"{METRICS[metric].title} of this picture and what is wanted" if is_of_pairs else f"{FROM_THE_SET}{by}"
+    over = WITH_KEPT if is_of_pairs and loop.model.geometry.fills else ""
 
     def measure(loop: Loop) -> Measured:
         made = compared.answers(loop)
@@ -65,7 +67,8 @@ def validation(recipe: Recipe, loop: Loop, pictures: Mapping[str, Tensor]) -> Va
         pairs = wanted if compared.pairs else None
         return Measured(value, Examples(values, lower, meaning, made, compared.source, pairs))
 
-    return Validation(metric, lower, measure, f"{metric} of {compared.in_words}{by}")
+    in_words = f"{metric} of {compared.in_words}{by}" + (f" ({over})" if over else "")
+    return Validation(metric, lower, measure, in_words, over)
 
 
 @dataclass(frozen=True)

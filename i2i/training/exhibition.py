@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
+from i2i.training.basis import Basis
 from i2i.training.layout import PICTURES, STEP, VALIDATION, name_of
 
 SHOWN = 4
@@ -39,15 +41,28 @@ class Examples:
     """uint8 (N, 3, H, W): what each should be like."""
 
     def chosen(self) -> list[tuple[str, int]]:
-        """`best` or `worst`, and which picture: the best first, then the worst of all first; none is both."""
+        """`best` or `worst`, and which picture: the best first, then the worst of all first; none comes twice."""
         sign = 1 if self.lower_is_better else -1
         order = sorted(range(len(self.values)), key=lambda place: sign * self.values[place])
-        worst = min(SHOWN, len(order) // 2)
-        best = order[: min(SHOWN, len(order) - worst)]
-        return [*(("best", place) for place in best), *(("worst", place) for place in order[: -worst - 1 : -1])]
+        lower_half = len(order) // 2
+        best = self._different(order[: len(order) - lower_half])
+        worst = self._different(order[: -lower_half - 1 : -1], best)
+        return [*(("best", place) for place in best), *(("worst", place) for place in worst)]
+
+    def _different(self, places: Sequence[int], shown: Sequence[int] = ()) -> list[int]:
+        """The first of these, without those that equal one before them or one that is shown already."""
+        found: list[int] = []
+        for place in places:
+            if len(found) < SHOWN and not any(self._are_equal(place, other) for other in (*shown, *found)):
+                found.append(place)
+        return found
+
+    def _are_equal(self, place: int, other: int) -> bool:
+        parts = [part for part in (self.made, self.source, self.wanted) if part is not None]
+        return all(torch.equal(part[place], part[other]) for part in parts)
 
 
-def exhibit(run: Path, step: int, metric: str, examples: Examples) -> None:
+def exhibit(run: Path, step: int, metric: str, examples: Examples, basis: Basis) -> None:
     """Write the best and the worst into the run folder: the pictures, then what tells of them, in place of older ones.
 
     Raises `I2IError` where they cannot be written.
@@ -63,7 +78,7 @@ def exhibit(run: Path, step: int, metric: str, examples: Examples) -> None:
         )
     content = {"step": step, "metric": metric, "lower_is_better": examples.lower_is_better}
     with complete_or_not_at_all(folder / PICTURES) as stream:
-        told = {**content, "measured": examples.measured, "pictures": shown}
+        told = {**content, "measured": examples.measured, **basis.told, "pictures": shown}
         stream.write((json.dumps(told, indent=2) + "\n").encode())
     for older in folder.glob(f"{STEP}*"):
         if older.name != name_of(step):

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from i2i.errors import I2IError
 from i2i.recipe import Recipe
+from i2i.training.basis import Basis
 from i2i.training.events import MOST_BROKEN, Event, Events, Kind
 from i2i.training.exhibition import Examples, exhibit
 from i2i.training.layout import EVENTS
@@ -61,10 +62,10 @@ class Logbook:
         self.tracking.pictures(self.loop.step, columns)
         self._tick()
 
-    def exhibit(self, metric: str, examples: Examples) -> None:
+    def exhibit(self, metric: str, examples: Examples, basis: Basis) -> None:
         """The best and the worst pictures of a validation."""
         if self.folder is not None and self.folder.writes:
-            exhibit(self.folder.path, self.loop.step, metric, examples)
+            exhibit(self.folder.path, self.loop.step, metric, examples, basis)
 
     def note(self, kind: Kind, text: str) -> None:
         """Remember what happened at this step."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from i2i.contracts import Dataset
 from i2i.errors import I2IError
 from i2i.recipe import Recipe
+from i2i.training.basis import Basis
 from i2i.training.batches import Batches, MicroBatch
 from i2i.training.broken import Broken
 from i2i.training.checkpoints import damage
@@ -23,8 +24,6 @@ from i2i.training.sizes import check_size
 from i2i.training.validation import MakesValidation, Validating
 
 PREVIEW_ROWS = 4
-FEW = 16
-"""Pictures below which validations tell little."""
 
 
 class Monitor:
@@ -81,7 +80,7 @@ class Monitor:
         if is_to_be_kept := self.validating.is_better(value, step):
             self.logbook.note("best", f"{metric} {value:.6g} is the best so far")
         if measured.examples is not None:
-            self.logbook.exhibit(metric, measured.examples)
+            self.logbook.exhibit(metric, measured.examples, self.validating.basis)
         if self.reason_to_end is not None:
             is_to_be_kept = True
             self.say(f"step {step} is the last: {self.reason_to_end}")
@@ -144,10 +143,11 @@ class Monitor:
         validation = make(self.recipe, self.loop, {key: values.cpu() for key, values in drawn.tensors.items()})
         only = "none are" if held_out is None else "only one is"
         which, why = ("held-out", "") if chosen is held_out else ("training", f", as {only} held out")
-        few = "; few: dataset.validation=0.1 holds out more" if drawn.samples < FEW else ""
+        basis = Basis(drawn.samples, chosen is held_out, validation.over)
+        few = "; few: dataset.validation=0.1 holds out more" if basis.is_few else ""
         text = f"validation every {run.validate_every} steps: {validation.in_words or validation.metric}"
         self.say(f"{text}, on {drawn.samples} {which} pictures{why}{few}")
-        return Validating(validation, run.patience)
+        return Validating(validation, basis, run.patience)
 
     def _fixed(self, dataset: Dataset, count: int) -> MicroBatch:
         drawn = self.batches.fixed(dataset, count)

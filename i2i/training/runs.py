@@ -156,6 +156,8 @@ def intact_checkpoint(path: Path, step: int | None = None, say: Callable[[str], 
 
 
 def refuse_others(path: Path) -> None:
-    """Raise `UsageError` where a folder is no run's."""
+    """Raise `UsageError` where a folder is no run's, or there is none."""
+    if not path.exists():
+        raise UsageError(f"{path}: no such folder")
     if not (path / RECIPE).is_file() or not (path / CHECKPOINTS).is_dir():
         raise UsageError(f"{path}: not a run folder ({RECIPE} and {CHECKPOINTS}/ are not both in it)")

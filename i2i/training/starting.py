@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +92,7 @@ def resume(
     recipe = read_recipe(catalog, folder.recipe_file, [("--steps", "run.steps", steps)] if steps is not None else [])
     checkpoint = _newest(folder, listener)
     if changed := changes(_as_of_today(catalog, checkpoint / WEIGHTS), recipe.as_dict()):
-        again = f"put it back, or go on elsewhere with --resume {path} --fork NEW_RUN"
+        again = f"put it back, or go on elsewhere with --resume {shlex.quote(str(path))} --fork NEW_RUN"
         raise UsageError(f"{folder.recipe_file}: changed since {checkpoint.name}: {', '.join(changed)}; {again}")
     fit = _continued(catalog, recipe, checkpoint, listener, validation)
     if steps is not None and fit.steps < fit.loop.step:

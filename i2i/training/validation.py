@@ -14,6 +14,7 @@ from i2i.contracts import Geometry, Request
 from i2i.errors import UsageError
 from i2i.ranks.group import from_first
 from i2i.recipe import Recipe
+from i2i.training.basis import Basis
 from i2i.training.exhibition import Examples
 from i2i.training.loop import Loop
 
@@ -38,6 +39,8 @@ class Validation:
     """What the weights file would be worth now. Trains nothing, and leaves the loop as it was."""
     in_words: str = ""
     """What is compared by what, for the console."""
+    over: str = ""
+    """What part of each picture is measured, where that needs telling."""
 
 
 MakesValidation = Callable[[Recipe, Loop, Mapping[str, Tensor]], Validation]
@@ -64,8 +67,8 @@ class Best:
 class Validating:
     """A run's validations: their best so far, and how many there were since."""
 
-    def __init__(self, validation: Validation, patience: int | None = None) -> None:
-        self.validation, self.patience = validation, patience
+    def __init__(self, validation: Validation, basis: Basis, patience: int | None = None) -> None:
+        self.validation, self.basis, self.patience = validation, basis, patience
         self.best: Best | None = None
         self.stale = 0
         """Validations since the best one."""

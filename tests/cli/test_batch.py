@@ -543,7 +543,7 @@ def test_wrong_uses_are_told_before_any_work(folder, run, flags, complaint):
 
 @pytest.mark.parametrize(
     "flag",
-    ["--suffix=_a", "--format=png", "--memory=1GB", "--tile=99", "--force", "--verify", "--dry-run", "--watch",
+    ["--suffix=_a", "--format=png", "--memory=1GB", "--tile=99", "--verify", "--dry-run", "--watch",
      "--devices=2"],
 )  # fmt: skip
 def test_flags_for_translations_want_pictures(folder, run, flag):

@@ -105,6 +105,11 @@ def test_set_keys_are_those_of_the_recipe(complete: Complete) -> None:
     assert complete("fit", "--set", "run.check") == [f"run.checkpoint_{rest}=" for rest in ("every", "minutes")]
 
 
+def test_trackers_complete_after_log(complete: Complete) -> None:
+    assert complete("fit", "--log", "te") == ["tensorboard"]
+    assert complete("fit", "--log", "nonesuch") == []
+
+
 def test_what_goes_wrong_offers_nothing(complete: Complete) -> None:
     assert complete("fit", "--plugin", "nonesuch", "--set", "run.") == []
     assert complete("nonesuch", "--plugin", "cy") == []
@@ -112,7 +117,14 @@ def test_what_goes_wrong_offers_nothing(complete: Complete) -> None:
 
 def test_completing_imports_no_torch() -> None:
     lines = ["", "tr", "translate --we", "fit --plugin cyc", "fit --plugin cyclegan --set trainer.", "show cyc"]
-    lines += ["translate --run r", "plugins show lsg", "plugins check cyc", "runs export r", "evaluate --features i"]
+    lines += [
+        "translate --run r",
+        "plugins show lsg",
+        "plugins check cyc",
+        "runs export r",
+        "evaluate --features i",
+        "fit --log t",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", NO_TORCH], input="\n".join(lines), capture_output=True, text=True, timeout=60
     )
@@ -146,12 +158,21 @@ def scripts(tmp_path: Path) -> dict[str, str]:
         (["i2i", "translate", "--tile-"], ["--tile-norms"]),
         (["i2i", "fit", "--plugin", "cyclegan", "--set", "trainer.rep"], ["option: -o nospace", "trainer.replay="]),
         (["i2i", "fit", "--src", "some"], ["option: -o default", ""]),
+        (["i2i", "fit", "--log", "te"], ["tensorboard"]),
+        (["i2i", "translate", "--run", "mö"], [r"mönet\ run"]),
+        (["i2i", "translate", "--run", '"mö'], ["mönet run"]),
+        (["i2i", "fit", "--resume", "mönet\\ r"], [r"mönet\ run"]),
+        (["i2i", "translate", "--weights", "~/ke"], ["option: -o nospace", r"~/kept\ ones/"]),
     ],
 )
 def test_bash_completes(words: list[str], offered: list[str], scripts: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "mönet run").mkdir()
+    (tmp_path / "mönet run" / "recipe.yaml").touch()
+    (tmp_path / "kept ones").mkdir()
+    environment = {**scripts, "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
         ["bash", "--norc", "-c", BASH, "bash", *words],
-        cwd=tmp_path, env=scripts, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stderr == ""
     assert done.stdout.splitlines() == [*offered, "complete -o nosort -F _i2i_completion i2i"]

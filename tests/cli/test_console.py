@@ -11,6 +11,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -23,6 +24,7 @@ from i2i.cli import COMMANDS, i2i, main
 from i2i.cli.console import console_of
 from i2i.cli.progress import LiveCounter, PlainCounter, QuietCounter, counting
 from i2i.cli.saying import Loudness, Voice, colour, is_live
+from i2i.training.run_folder import RunFolder
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -53,6 +55,7 @@ EVERY = [pytest.param(name, command, id=name) for name, command in commands()]
 
 
 def options(command: click.Command) -> list[click.Option]:
+    command._help_option = None  # click keeps that of a test which called the command by itself
     found = command.get_params(click.Context(command, help_option_names=["-h", "--help"]))
     return [parameter for parameter in found if isinstance(parameter, click.Option)]
 
@@ -97,6 +100,7 @@ def test_a_command_has_examples_and_each_is_understood(name: str, command: click
 
 def understand(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
     """Raises `click.UsageError` where the words are no command with its options."""
+    command._help_option = None
     context = click.Context(command, parent=parent, info_name=command.name, help_option_names=["-h", "--help"])
     if isinstance(command, click.Group) and words and not words[0].startswith("-"):
         _, chosen, rest = command.resolve_command(context, words)
@@ -246,6 +250,14 @@ def test_a_run_that_is_quiet_hears_signals_and_says_nothing(capsys: pytest.Captu
         with click.Context(i2i, obj=Voice(loudness)), console_of("a run") as console:
             console.said("step 1")
         assert capsys.readouterr().out == text
+
+
+def test_what_comes_next_is_a_command_to_paste(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = SimpleNamespace(loop=SimpleNamespace(step=3, model=SimpleNamespace(translate=None)))
+    with console_of("a run") as console:
+        console.finished(RunFolder(tmp_path / "mönet run"), run)  # type: ignore[arg-type]
+    following = capsys.readouterr().out.splitlines()[-1]
+    assert following == f"next: i2i translate --run '{tmp_path}/mönet run' --src PICTURES --dst OUT"
 
 
 @pytest.mark.parametrize("flag", [[], ["-v"]])
@@ -416,3 +428,15 @@ def test_json_of_all_listings_is_the_same_with_forced_colours(monkeypatch: pytes
     monkeypatch.setenv("FORCE_COLOR", "1")
     told = only_json(call("plugins", "list", "--json"))
     assert len(told["entries"]) == len(list(discover()))
+
+
+def test_a_quiet_evaluation_is_its_table_alone(tmp_path: Path) -> None:
+    for folder, level in (("made", 90), ("wanted", 100)):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (32, 32), (level,) * 3).save(tmp_path / folder / "a.png")
+    command = ("evaluate", "--pred", tmp_path / "made", "--target", tmp_path / "wanted", "--lpips", "none")
+    loud, quiet = call(*command), call(*command, "--quiet")
+    assert "1 picture evaluated; " in loud.stdout
+    assert loud.stdout.startswith(quiet.stdout)
+    assert "PSNR, Y" in quiet.stdout
+    assert "evaluated" not in quiet.stdout

@@ -127,6 +127,21 @@ def test_make_digits_checks_its_numbers(tmp_path: Path, option: str, value: str,
     assert f"Invalid value for '{option}': {value} is not in the range {range_}" in result.output
 
 
+@pytest.mark.parametrize("name", ["sunset.jpg", "white/sunset.jpg", "album/a.png", "yellow/1.png"])
+def test_make_digits_goes_where_nothing_else_lies(tmp_path: Path, name: str) -> None:
+    command = ("make", "digits", "--dst", tmp_path, "--count", "2", "--size", "16")
+    for _ in range(2):
+        assert run(*command).exit_code == 0
+    (tmp_path / ".hidden").touch()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    refused = run(*command)
+    assert isinstance(refused.exception, UsageError)
+    stranger = tmp_path / ("album" if "album" in name else name)
+    assert str(refused.exception) == f"{stranger}: is no drawn digit; choose another --dst, or --force"
+    assert run(*command, "--force").exit_code == 0
+
+
 def test_make_digits_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "digits").write_text("")
     result = run("make", "digits", "--dst", tmp_path / "digits", "--count", "1")

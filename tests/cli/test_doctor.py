@@ -6,8 +6,10 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,10 @@ from i2i.cli import i2i
 from i2i.doctor import Examination, Finding, examine
 from i2i.doctor.computing import Device
 from i2i.doctor.findings import findings
-from i2i.doctor.installation import Extra, Plugin, ShippedWeights, extras
+from i2i.doctor.installation import EXTRAS, Extra, Plugin, ShippedWeights, extras
 from i2i.doctor.machine import cpu_quotas
 from i2i.doctor.speed import Speed, convolutions, measured
+from i2i.plugins import canonical
 from i2i.training.runtime import has_bf16
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
@@ -222,16 +225,18 @@ def test_a_plugin_that_is_named_and_not_there_is_told_and_the_rest_examined(
 
 
 def test_what_an_extra_lacks_is_what_pip_is_told() -> None:
-    requirements = [
-        "click>=8.1",
-        'pillow>=12; extra == "heic"',
-        'no-such-package<2,>=1.1; extra == "remote"',
-        'universal_nonesuch[more]; python_version > "3.10" and extra == "remote"',
-    ]
-    assert list(extras(requirements)) == [
-        Extra("heic", ()),
-        Extra("remote", ("no-such-package<2,>=1.1", "universal_nonesuch")),
-    ]
+    needs = {"heic": {"PIL": "pillow>=12"}, "remote": {"json": "json>=1", "no_such": "no-such<2,>=1.1"}}
+    assert list(extras(needs)) == [Extra("heic", ()), Extra("remote", ("no-such<2,>=1.1",))]
+
+
+def test_every_extra_is_looked_for_by_modules_that_its_packages_have() -> None:
+    project = tomllib.loads((PLUGINS.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert {name: [*needs.values()] for name, needs in EXTRAS.items()} == project["optional-dependencies"]
+    modules = metadata.packages_distributions()
+    for module, requirement in (pair for needs in EXTRAS.values() for pair in needs.items()):
+        name = canonical(re.split("[<>=]", requirement)[0])
+        if name in {canonical(package.name) for package in metadata.distributions()}:
+            assert name in map(canonical, modules[module]), requirement
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,17 @@ def test_without_a_mask_transparency_shows_the_holes_and_a_picture_without_any_i
     assert result.exit_code == 0
     assert orange_rows("new/a.png") == [True] + [False] * 7
     assert "copied, as nothing of it is transparent or masked: new/deep/b.jpg\n" in result.stderr
+    assert result.stdout == "1 of 2 pictures translated into new, 1 copied\n"
     assert "known pixels" not in result.stderr
     assert Path("new/deep/b.jpg").read_bytes() == Path("old/deep/b.jpg").read_bytes()
+
+
+def test_pictures_without_holes_are_said_to_be_copies(folder):
+    result = run()
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "2 pictures copied into new, none translated: no holes (give --mask, or make them transparent)\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,10 @@ def test_programs_get_the_same_as_json() -> None:
     assert point in listing["installed"]
 
 
-def test_the_group_itself_takes_no_flag_for_programs() -> None:
-    result = run("--json")
-    assert result.exit_code == 2
-    assert re.search("No such option:? '?--json", result.output)
+def test_the_group_itself_is_told_to_programs_too() -> None:
+    assert output("--json") == output("list", "--json")
+    refused = run("--json", "list")
+    assert str(refused.exception) == "--json: stands behind list, where that has it"
 
 
 @pytest.mark.usefixtures("_strange")

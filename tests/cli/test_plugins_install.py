@@ -64,11 +64,11 @@ def runner(python: Path, folder: Path) -> Run:
     offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "I2I_", "VIRTUAL_ENV"))}
 
-    def run(*words: object, answer: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(*words: object, terminal: int = subprocess.DEVNULL, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [str(python), "-m", "i2i", "plugins", *map(str, words)]
         environment = {**plain, **offline, **variables}
         return subprocess.run(
-            command, cwd=folder, env=environment, input=answer, capture_output=True, text=True, timeout=120
+            command, cwd=folder, env=environment, stdin=terminal, capture_output=True, text=True, timeout=120
         )
 
     return run
@@ -227,9 +227,21 @@ def test_a_broken_plugin_can_be_removed(run: Run, wheel: Callable[..., Path]) ->
 
 def test_pip_asks_first_and_no_leaves_it_there(run: Run, wheel: Callable[..., Path]) -> None:
     run("install", wheel(MODEL))
-    done = run("uninstall", "i2i-strange", answer="n\n")
+    ours, theirs = os.openpty()
+    os.write(ours, b"n\n")
+    done = run("uninstall", "i2i-strange", terminal=theirs)
+    for end in (ours, theirs):
+        os.close(end)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].endswith("Proceed (Y/n)? i2i-strange 1.0: still installed")
+
+
+def test_where_nobody_can_be_asked_nothing_is_removed(run: Run, wheel: Callable[..., Path]) -> None:
+    run("install", wheel(MODEL))
+    done = run("uninstall", "i2i-strange")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "Error: nobody can be asked here whether to remove; --yes does it\n"
+    assert "i2i-strange" in run("list").stdout
 
 
 def test_what_is_no_installed_plugin_is_not_removed(run: Run, wheel: Callable[..., Path]) -> None:

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy
 import pytest
@@ -24,6 +25,7 @@ from i2i.disk.locking import OCCUPIED, Occupation, Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
 from i2i.training import comparing
 from i2i.training.checkpoints import identical, load_checkpoint, save_checkpoint
+from i2i.training.run_folder import RunFolder
 from i2i.training.starting import resume, start
 
 STEPS = ("step-0000000", "step-0000004", "step-0000008")
@@ -499,3 +501,34 @@ def test_the_tensors_of_an_export_are_those_of_the_run(run, tmp_path, run_i2i):
         2,
         f"Error: --out {tmp_path / 'w.safetensors'}: exists; --force overwrites it\n",
     )
+
+
+def test_run_folders_right_here_are_told_of_where_runs_has_none(fitted, monkeypatch):
+    here = fitted("mend").parent
+    fitted("look at")
+    monkeypatch.chdir(here)
+    assert output() == "no runs in runs; run folders here: look at, mend (i2i runs .)\n"
+    assert output("report") == "no runs in runs; run folders here: look at, mend (i2i runs report .)\n"
+    assert output(here / "mend").count("\n") == 2
+    (here / "runs").mkdir()
+    assert output() == "no runs in runs; run folders here: look at, mend (i2i runs .)\n"
+
+
+def test_a_run_folder_that_is_not_there_is_said_to_be_that(fitted, monkeypatch):
+    path = fitted("monet")
+    monkeypatch.chdir(path.parent)
+    for given, hint in {"mnet": "; did you mean 'monet'?", "elsewhere": ""}.items():
+        with pytest.raises(UsageError) as refused:
+            RunFolder.open(Path(given))
+        assert str(refused.value) == f"{given}: no such folder{hint}"
+    monkeypatch.chdir(path.parent.parent)
+    with pytest.raises(UsageError, match=f"monet: no such folder; did you mean '{path.parent.name}/monet'"):
+        RunFolder.open(Path("monet"))
+
+
+def test_the_way_on_is_a_command_to_paste(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mönet run").mkdir()
+    (tmp_path / "mönet run" / "recipe.yaml").touch()
+    with pytest.raises(UsageError, match="go on with --resume 'mönet run', or choose another --out"):
+        RunFolder.refuse_existing(Path("mönet run"))

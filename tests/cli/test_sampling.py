@@ -62,7 +62,7 @@ def test_numbered_pictures_are_made_and_the_batch_does_not_matter(folder):
     assert contents(folder / "nine") == contents(folder / "one")
     run("--count", 2, "--seed", 7, "--dst", "few")
     assert contents(folder / "few").items() < contents(folder / "one").items()
-    run("--count", 2, "--seed", 8, "--dst", "few")
+    run("--count", 2, "--seed", 8, "--force", "--dst", "few")
     assert not contents(folder / "few").items() & contents(folder / "one").items()
 
 
@@ -140,19 +140,49 @@ def test_a_class_is_made_when_it_is_named(folder):
 
 def test_what_an_earlier_command_left_is_said_in_one_line(folder):
     assert not [line for line in run("--count", 6, "--dst", "out").stderr.splitlines() if "earlier" in line]
-    assert run("--count", 6, "--dst", "out").stderr.count("\n") == 1
-    assert run("--count", 5, "--dst", "out").stderr.splitlines()[1:] == [
+    assert run("--count", 6, "--force", "--dst", "out").stderr.count("\n") == 1
+    assert run("--count", 5, "--force", "--dst", "out").stderr.splitlines()[1:] == [
         "out/ also holds 1 numbered picture of an earlier command"
     ]
-    again = run("--count", 2, "--interpolate", 1, "--grid", "--dst", "out")
+    again = run("--count", 2, "--interpolate", 1, "--grid", "--force", "--dst", "out")
     assert again.stdout == "2 pictures made in out/, with walk.gif and grid.png\n"
     assert again.stderr.splitlines()[1:] == ["out/ also holds 4 numbered pictures of an earlier command"]
-    assert run("--count", 6, "--grid", "--dst", "out").stderr.splitlines()[1:] == [
+    assert run("--count", 6, "--grid", "--force", "--dst", "out").stderr.splitlines()[1:] == [
         "out/ also holds walk.gif of an earlier command"
     ]
-    assert run("--count", 2, "--dst", "out").stderr.splitlines()[1:] == [
+    assert run("--count", 2, "--force", "--dst", "out").stderr.splitlines()[1:] == [
         "out/ also holds 4 numbered pictures and walk.gif and grid.png of an earlier command"
     ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (("--count", 3), "00002.png"),
+        (("--count", 3, "--grid"), "grid.png"),
+        (("--count", 2, "--interpolate", 2), "walk.gif"),
+        (("--count", 2, "--interpolate", 2), "00003.png"),
+    ],
+)
+def test_what_is_there_already_is_replaced_by_force_alone(folder, flags, name):
+    (folder / "new").mkdir()
+    (folder / "new" / name).write_text("mine")
+    result = run(*flags, "--dst", "new")
+    assert getattr(result.exception, "exit_code", None) == 2, result.exception
+    assert str(result.exception) == f"new/{name}: is there already; choose another --dst, or --force"
+    assert contents(folder / "new") == {name: b"mine"}
+    assert run(*flags, "--force", "--dst", "new").exit_code == 0
+    assert (folder / "new" / name).read_bytes() != b"mine"
+
+
+def test_what_has_another_name_stays_without_force(folder):
+    (folder / "new").mkdir()
+    for name in ("00003.png", "photo.png", "walk.gif", "grid.png"):
+        (folder / "new" / name).write_text("mine")
+    assert run("--count", 3, "--dst", "new").exit_code == 0
+    assert [name for name, held in contents(folder / "new").items() if held == b"mine"] == [
+        "00003.png", "grid.png", "photo.png", "walk.gif"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

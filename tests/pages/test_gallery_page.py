@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from time import monotonic
 
@@ -11,7 +13,7 @@ from PIL import Image
 
 from i2i.cli.gallery import gallery
 
-PSNR = {"p1": 20.0, "p2": 30.0, "p10": 25.0}
+PSNR = {"p1": (20.0, 19.0), "p2": (30.0, 22.1), "p10": ("inf", 50.0)}
 ODD = "p2 ü #?%20"
 WHOLE = "Array.from(document.images).filter(it => it.complete && it.naturalWidth).length"
 
@@ -35,8 +37,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if (name, picture) != ("drawings", "p10"):
                 kind = "tif" if name == "drawings" else "png"
                 Image.new("RGB", (300, 200), colour).save(folder / name / f"{picture}.{kind}")
-    lines = [f"{ODD if name == 'p2' else name}.png,{value}" for name, value in PSNR.items()]
-    (folder / "f.csv").write_text("\n".join(["file,psnr_y", *lines, ""]), encoding="utf-8")
+    lines = [f"{ODD if name == 'p2' else name}.png,{ours},{theirs},.25,3" for name, (ours, theirs) in PSNR.items()]
+    head = "file,psnr_y,bicubic_psnr_y,lpips,width"
+    (folder / "f.csv").write_text("\n".join([head, *lines, ""]), encoding="utf-8")
     page = folder / "gallery.html"
     options = ["--csv", str(folder / "f.csv"), "--out", str(page)]
     done = CliRunner().invoke(gallery, [*(str(folder / name) for name in colours), *options])
@@ -45,7 +48,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def names(shown) -> list[str]:
-    return shown.locator(".gallery-card .name").all_inner_texts()
+    return shown.locator(".gallery-card .name").all_text_contents()  # those out of view have no inner text
 
 
 def labels(shown) -> list[str]:
@@ -56,22 +59,33 @@ def labels(shown) -> list[str]:
 def test_the_overview_shows_rows_and_gaps(open_page, made: Path, width: int, fits) -> None:
     shown = open_page(made, width)
     until(shown, f"{WHOLE} === 8")
-    assert names(shown) == ["p1", ODD, "p10"]  # as a person counts
+    assert names(shown) == ["p1", ODD, "p10"]  # the worst first
+    mean = "Mean: PSNR, Y 25.00 (bicubic 20.55) · LPIPS 0.2500 · width 3"
+    assert shown.get_by_text(mean, exact=True).is_visible()
+    assert shown.locator(".lost").is_hidden()
     assert shown.get_by_text("3 rows of 3 folders, 1 missing in drawings").is_visible()
     assert shown.get_by_text("missing", exact=True).count() == 1
-    assert shown.locator(".figures").first.inner_text().split() == ["psnr_y", "20"]
+    figures = shown.locator(".gallery-card .figures").first
+    assert figures.locator("dt").all_text_contents() == ["PSNR, Y", "LPIPS"]
+    assert figures.locator("dd").all_text_contents() == ["20.00 (bicubic 19.00)", "0.2500"]
     assert fits(shown)
 
 
 def test_rows_are_sorted_by_a_figure_and_filtered_by_name(open_page, made: Path) -> None:
     shown = open_page(made)
-    shown.get_by_label("Sort by").select_option("psnr_y")
-    assert names(shown) == ["p1", "p10", ODD]
-    shown.get_by_role("button", name="Lowest first").click()
-    assert names(shown) == [ODD, "p10", "p1"]
-    assert shown.get_by_role("button", name="Highest first").is_visible()
+    order = shown.get_by_role("button", name=re.compile("first|A to Z"))
+    assert names(shown) == ["p1", ODD, "p10"]
+    assert order.inner_text() == "Worst first"
+    order.click()
+    assert names(shown) == ["p10", ODD, "p1"]
+    assert order.inner_text() == "Best first"
     shown.get_by_label("Filter").fill("P1")
     assert names(shown) == ["p10", "p1"]
+    shown.get_by_label("Filter").fill("")
+    shown.get_by_label("Sort by").select_option("width")
+    assert order.inner_text() == "Lowest first"
+    shown.get_by_label("Sort by").select_option("name")
+    assert (order.inner_text(), names(shown)) == ("A to Z", ["p1", ODD, "p10"])  # as a person counts
     shown.get_by_label("Filter").fill("nothing")
     assert shown.get_by_text("No name holds that.").is_visible()
 
@@ -100,7 +114,7 @@ def test_the_large_view_steps_by_keys_and_shows_any_two_folders(open_page, made:
     assert fits(shown)
     shown.keyboard.press("Escape")
     assert view.is_hidden()
-    assert shown.evaluate("document.activeElement.ariaLabel") == "Open p10"
+    until(shown, "document.activeElement.ariaLabel === 'Open p10'")
 
 
 def test_the_divider_moves_and_pixels_grow(open_page, made: Path) -> None:
@@ -108,7 +122,8 @@ def test_the_divider_moves_and_pixels_grow(open_page, made: Path) -> None:
     shown.locator("[data-folder='2']").first.click()
     assert labels(shown) == ["photos", "drawings"]
     view = shown.get_by_role("dialog", name="Picture")
-    assert view.get_by_text("20", exact=True).is_visible()
+    assert view.get_by_text("20.00 (bicubic 19.00)", exact=True).is_visible()
+    assert view.locator(".figures dt").all_text_contents() == ["PSNR, Y", "LPIPS", "width"]
     divider = view.get_by_role("slider")
     divider.focus()
     divider.press("End")
@@ -170,6 +185,35 @@ def test_thousands_of_pictures_are_fetched_as_they_come_into_view(open_page, loo
     until(shown, f"{WHOLE} === 1")
 
 
+def test_a_smaller_figure_may_be_the_better(open_page, made: Path, tmp_path: Path) -> None:
+    table = f"file,count,lpips\np1.png,1,0.1\n{ODD}.png,2,0.3\np10.png,3,0.2\n"
+    (tmp_path / "f.csv").write_text(table, encoding="utf-8")
+    page = tmp_path / "lpips.html"
+    arguments = [str(made.parent / "photos"), "--csv", str(tmp_path / "f.csv"), "--out", str(page)]
+    assert CliRunner().invoke(gallery, arguments).exit_code == 0
+    shown = open_page(page)
+    assert names(shown) == [ODD, "p10", "p1"]
+    assert shown.get_by_role("button", name="Worst first").is_visible()
+
+
+def test_a_page_that_was_moved_away_from_its_pictures_says_where_it_looks(
+    open_page, looked, made: Path, tmp_path: Path, width: int, fits
+) -> None:
+    moved = tmp_path / "elsewhere 50%" / "gallery.html"
+    moved.parent.mkdir()
+    shutil.copy(made, moved)
+    shown = open_page(moved, width)
+    banner = shown.locator(".lost")
+    banner.wait_for()
+    place = moved.parent.resolve()
+    assert banner.inner_text().startswith(f"Pictures are not where this page looks for them, such as {place}/")
+    assert "Page and pictures move together" in banner.inner_text()
+    assert shown.locator(".gap").get_by_text("not found").count() >= 3
+    assert fits(shown)
+    assert all("ERR_FILE_NOT_FOUND" in error for error in looked.errors)
+    looked.errors.clear()  # the browser's own words
+
+
 def test_a_picture_that_goes_after_the_page_was_made_is_told(open_page, looked, tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     for name in ("a", "b"):
@@ -178,7 +222,8 @@ def test_a_picture_that_goes_after_the_page_was_made_is_told(open_page, looked, 
     assert CliRunner().invoke(gallery, [str(tmp_path / "photos"), "--out", str(page)]).exit_code == 0
     (tmp_path / "photos" / "a.png").unlink()
     shown = open_page(page)
-    shown.locator(".gap").get_by_text("cannot be shown").wait_for()
+    shown.locator(".gap").get_by_text("not found").wait_for()
+    assert shown.locator(".lost").is_hidden()
     shown.get_by_role("button", name="Open a", exact=True).click()
     shown.get_by_text("photos cannot be shown").wait_for()
     assert all("ERR_FILE_NOT_FOUND" in error for error in looked.errors)

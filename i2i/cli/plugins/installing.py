@@ -62,11 +62,13 @@ def install(requirements: tuple[str, ...], editable: tuple[str, ...], upgrade: b
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("-y", "--yes", is_flag=True, help="Remove them without asking.")
 def uninstall(names: tuple[str, ...], yes: bool) -> None:
-    """Remove plugins with pip. NAME is a package or its entry point.
+    """Remove plugins with pip, which asks first. NAME is a package or its entry point.
 
     \b
     i2i plugins uninstall i2i-lumen
     """
+    if not yes and not sys.stdin.isatty():
+        raise UsageError("nobody can be asked here whether to remove; --yes does it")
     there = installed()
     for name in names:
         if not any(plugin.known_as(name) for plugin in there):

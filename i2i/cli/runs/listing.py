@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 RUNS = Path("runs")
+NAMED = 5
+"""Runs elsewhere that are told of."""
 COMMANDS = ("list", "report", "compare", "export", "rm")
 TITLES = ("RUN", "RECIPE", "STEP", "STATE", "WRITTEN", "BEST", "SIZE")
 
@@ -46,9 +49,21 @@ def listing(folders: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         answer(json.dumps({"runs": [_plain(run) for run in found]}, indent=2))
     elif not found:
-        answer(f"no runs in {', '.join(map(str, folders or [RUNS]))}; `i2i fit` makes them")
+        answer(none_found(folders, "i2i runs"))
     else:
         _show(found)
+
+
+def none_found(folders: Sequence[Path], command: str) -> str:
+    """Where no run is; where none was looked for but in runs/, also those right here."""
+    from i2i.training.runs import is_run
+
+    nowhere = f"no runs in {', '.join(map(str, folders or [RUNS]))}"
+    here = [] if folders else sorted(path.name for path in Path().iterdir() if is_run(path))
+    if not here:
+        return f"{nowhere}; `i2i fit` makes them"
+    more = f" and {len(here) - NAMED} more" if len(here) > NAMED else ""
+    return f"{nowhere}; run folders here: {', '.join(here[:NAMED])}{more} ({command} .)"
 
 
 def _show(found: list[Run]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from i2i.cli import saying
+from i2i.cli.runs.listing import none_found
 from i2i.errors import I2IError, UsageError
 
 PATH = click.Path(path_type=Path)
@@ -32,7 +33,7 @@ def report(paths: tuple[Path, ...]) -> None:
 
     folders = _runs(paths or ((RUNS,) if RUNS.is_dir() else ()))
     if not folders:
-        saying.answer(f"no runs in {', '.join(map(str, paths or [RUNS]))}; `i2i fit` makes them")
+        saying.answer(none_found(paths, "i2i runs report"))
         return
     failed: list[str] = []
     for folder in folders:

@@ -13,6 +13,8 @@ from i2i.evaluation.gallery.rows import Rows
 
 FILE = "file"
 """The column that names the picture."""
+BICUBIC, BICUBIC_TITLE = "bicubic_", "bicubic "
+"""What the name of a column begins with that holds a figure of bicubic enlargement, and what its title does."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,12 @@ class Column:
     title: str
     values: Mapping[str, float]
     """By the names of rows; it may be infinite."""
+    more_is_better: bool | None = None
+    """None where nobody knows."""
+    decimals: int | None = None
+    """To show it with; None: as seems good."""
+    bicubic: str | None = None
+    """Title of the column that holds the same of bicubic enlargement."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +82,20 @@ def _table(path: Path, prefix: str, rows: Rows) -> Table:
             f"{path}: names no picture of the gallery (its first is {lines[0].get(FILE)!r}, the gallery's "
             f"{rows.rows[0].name!r})"
         )
-    return Table([_column(prefix, title, matched) for title in measured], strangers)
+    return Table([_column(prefix, title, measured, matched) for title in measured], strangers)
 
 
-def _column(prefix: str, title: str, lines: Mapping[str, Mapping[str, str]]) -> Column:
+def _column(prefix: str, title: str, titles: Sequence[str], lines: Mapping[str, Mapping[str, str]]) -> Column:
+    from i2i.evaluation.paired import METRICS  # loads torch
+
     numbers = {name: _number(line.get(title)) for name, line in lines.items()}
-    return Column(prefix + title, {name: number for name, number in numbers.items() if number is not None})
+    values = {name: number for name, number in numbers.items() if number is not None}
+    metric = METRICS.get(title.removeprefix(BICUBIC))
+    if metric is None:
+        return Column(prefix + title, values)
+    beside = f"{prefix}{BICUBIC_TITLE}{metric.title}" if BICUBIC + title in titles else None
+    whose = BICUBIC_TITLE if title.startswith(BICUBIC) else ""
+    return Column(f"{prefix}{whose}{metric.title}", values, metric.more_is_better, metric.decimals, beside)
 
 
 def _read(path: Path) -> tuple[list[str], list[dict[str, str]]]:

@@ -23,6 +23,8 @@ LARGEST = 100_000_000
 _BODY = f"""{MARK}
 <h1></h1>
 <p class="told faint"></p>
+<p class="means hidden"></p>
+<p class="lost card hidden" role="status"></p>
 <details class="broken card hidden"><summary></summary><ul></ul></details>
 <form class="row tools" role="search">
 <label>Filter <input type="search" name="filter" placeholder="part of a name" autocomplete="off"></label>
@@ -94,7 +96,7 @@ def _data(gallery: Gallery) -> dict[str, Any]:
     return {
         "title": _clean(gallery.title),
         "labels": [_clean(folder.label) for folder in gallery.folders],
-        "columns": [column.title for column in gallery.columns],
+        "columns": [_told(column, [each.title for each in gallery.columns]) for column in gallery.columns],
         "rows": [
             {
                 "name": _clean(row.name),
@@ -112,6 +114,16 @@ def _picture(result: Shown | BrokenPicture) -> list[Any] | str:
     if isinstance(result, BrokenPicture):
         return _clean(result.reason)
     return [result.address, result.width, result.height]
+
+
+def _told(column: Column, titles: Sequence[str]) -> dict[str, Any]:
+    """What the page has to know of a column; `bicubic` is the number of another."""
+    return {
+        "title": _clean(column.title),
+        "moreIsBetter": column.more_is_better,
+        "decimals": column.decimals,
+        "bicubic": None if column.bicubic is None else titles.index(column.bicubic),
+    }
 
 
 def _figure(value: float | None) -> float | str | None:

@@ -64,8 +64,12 @@ def opened(places: Sequence[Path], labels: Sequence[str] = (), exclude: Path | N
     """The folders, files or patterns (`Set5/*_LR.png`) that were named, with their labels or else their names.
 
     `exclude` is a folder whose pictures are none of theirs. Raises `UsageError` for more than nine of them or one that
-    is given twice, for labels that are not as many or not different, and where there are no pictures.
+    is given twice, for labels that are not as many or not different, and where there are no pictures. Without labels,
+    more than two files of one folder are that folder: a shell made them of `photos/*.jpg`.
     """
+    if len(places) > 2 and not labels and _are_of_one_folder(places):
+        files = [find_pictures(place, exclude)[0] for place in places]
+        return [Folder(_name(places[0].parent), [(file.name, file) for file in files])]
     if len(places) > MOST:
         advice = "a pattern of files counts as one when it is in quotes, such as 'Set5/*_LR.png'"
         raise UsageError(f"{len(places)} folders: a gallery shows up to {MOST}; {advice}")
@@ -100,6 +104,11 @@ def side_by_side(folders: Sequence[Folder], rewrite: Rewrite = AS_IT_IS) -> Rows
         raise UsageError(f"no picture has the same name in two of the folders: {names} (names pair without their "
                          "suffix; where they differ, such as a_LR.png and a_HR.png, --match _LR=_HR)")  # fmt: skip
     return Rows(rows, rewrite, passed_over)
+
+
+def _are_of_one_folder(places: Sequence[Path]) -> bool:
+    is_one = len({place.parent for place in places}) == 1 and len(set(places)) == len(places)
+    return is_one and all(place.is_file() for place in places)
 
 
 def _pictures(place: Path, exclude: Path | None) -> list[tuple[str, Path]]:

@@ -36,7 +36,7 @@ function traces(chart, weight, isLog) {
   const hovertemplate = narrow.matches ? "step %{x:,d}: %{y:.4~g}" : "%{y:.4~g}";
   const drawn = [];
   chart.curves.forEach((curve, index) => {
-    const own = { name: plain(curve.name), legendgroup: curve.name, type: "scatter", line: { width: 1.8, color: lines[index % lines.length] } };
+    const own = { name: plain(curve.title), legendgroup: curve.name, type: "scatter", line: { width: 1.8, color: lines[index % lines.length] } };
     const mode = curve.steps.length < 30 ? "lines+markers" : "lines";
     const raw = { ...own, x: curve.steps, y: curve.values, mode, marker: { size: 5 }, hovertemplate };
     if (!isSmoothed || curve.steps.length < 2) return drawn.push(raw);
@@ -123,7 +123,7 @@ const places = told.charts.map((chart) => {
   plot.setAttribute("role", "group");
   plot.tabIndex = 0;
   plot.addEventListener("keydown", (event) => byKeys(event, plot));
-  const newest = chart.curves.map((curve) => `${curve.name} ${curve.values.at(-1)} at step ${curve.steps.at(-1)}`);
+  const newest = chart.curves.map((curve) => `${curve.title} ${curve.values.at(-1)} at step ${curve.steps.at(-1)}`);
   plot.setAttribute("aria-label", `${chart.title}: ${newest.join(", ")}`);
   // Fingers scroll the page until its bar lets them zoom or pan; a tap still tells values.
   const keep = (event) => plot.layout?.dragmode === false && event.stopPropagation();

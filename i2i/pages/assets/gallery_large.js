@@ -1,6 +1,6 @@
 // The large view of a gallery: two of a row's pictures with a divider, stepping from row to row, and the keys.
 
-const { labels, columns } = JSON.parse(document.getElementById("content").textContent);
+const { labels } = JSON.parse(document.getElementById("content").textContent);
 const [dialog, help] = [document.querySelector("dialog.large"), document.querySelector("dialog.keys")];
 const KEYS = [
   [["←", "→"], "previous and next picture", true],
@@ -91,7 +91,7 @@ function show() {
   }
   pair.classList.toggle("empty", !here.length);
   note.textContent = [...new Set(wanted)].filter((folder) => !here.includes(folder)).map((folder) => why(row, folder)).join("; ");
-  figures.replaceChildren(...row.figures.flatMap((value, column) => (value === null ? [] : [figure(row, column)])));
+  figures.replaceChildren(...row.told.map(figure));
   for (const side of ["before", "after"]) choices[side].value = view[side] ?? 0;
   const [back, on] = [foot.firstElementChild, foot.lastElementChild];
   [back.disabled, on.disabled] = [view.place === 0, view.place === view.rows.length - 1];
@@ -105,11 +105,9 @@ function why(row, folder) {
   return reason === null ? `missing in ${labels[folder]}` : `${labels[folder]}: ${reason}`;
 }
 
-function figure(row, column) {
-  const spelled = row.card.querySelectorAll(".figures dd");
-  const place = row.figures.slice(0, column).filter((value) => value !== null).length;
+function figure([title, text]) {
   const made = element("div");
-  made.append(element("dt", "", columns[column]), element("dd", "", spelled[place].textContent));
+  made.append(element("dt", "", title), element("dd", "", text));
   return made;
 }
 

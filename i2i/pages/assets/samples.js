@@ -59,7 +59,7 @@ if (grids.length) {
     const least = fit ? Math.min(place.clientWidth / grid.width, place.clientHeight / grid.height) : Math.max(1, 2 / devicePixelRatio);
     whole.style.width = large.open ? `${Math.floor(grid.width * least)}px` : "";
     whole.style.height = "auto";
-    whole.style.imageRendering = least >= 2 ? "pixelated" : "auto";
+    whole.style.imageRendering = least * devicePixelRatio > 1 ? "pixelated" : "auto";
     size.textContent = fit ? "Larger" : "Fit";
   }
 
@@ -70,6 +70,8 @@ if (grids.length) {
   }
 
   when.max = grids.length - 1;
+  when.disabled = grids.length === 1;
+  play.disabled = grids.length === 1;
   when.addEventListener("input", () => {
     stop();
     show(Number(when.value));

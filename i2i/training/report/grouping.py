@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-VALIDATIONS = ("kid", "fid", "lpips", "psnr_y", "psnr_rgb", "ssim_y", "ssim_rgb")
-"""What `run.metric` may measure."""
+VALIDATIONS = {
+    "kid": ("KID", ""),
+    "fid": ("FID", ""),
+    "lpips": ("LPIPS", ""),
+    "psnr_y": ("PSNR, Y", "dB"),
+    "psnr_rgb": ("PSNR, RGB", "dB"),
+    "ssim_y": ("SSIM, Y", ""),
+    "ssim_rgb": ("SSIM, RGB", ""),
+}
+"""What `run.metric` may measure: what it is called, as by `i2i evaluate`, and its unit."""
+OF_SETS = ("kid", "fid")
 OWN = {
     "psnr": "PSNR of training pictures, dB",
     "diversity": "Diversity of samples",
@@ -40,17 +49,32 @@ def groups(sizes: Mapping[str, float], validation: str | None = None) -> list[Gr
     others = [name for name in sizes if name in OWN and name not in validations]
     losses = [name for name in sizes if name not in {*validations, *accuracies, *others}]
     against = [name for name in losses if any(word in name for word in OPPONENTS)]
-    made = [Group(f"Validation: {name}", (name,), is_smoothed=False) for name in validations]
-    made += _losses("Losses", [name for name in losses if name not in against], sizes)
-    made += _losses("Losses of the discriminator", against, sizes)
+    made = [Group(f"Validation: {_titled(name)}", (name,), is_smoothed=False) for name in validations]
+    made += _losses("", [name for name in losses if name not in against], sizes)
+    made += _losses(" of the discriminator", against, sizes)
     if accuracies:
-        made.append(Group("Accuracy of the discriminator", tuple(accuracies)))
+        alone = f": {accuracies[0]}" if len(accuracies) == 1 else ""
+        made.append(Group(f"Accuracy of the discriminator{alone}", tuple(accuracies)))
     for name in sorted(others, key=list(OWN).index):
         made.append(Group(OWN[name], (name,), name != "masked_steps", name in LAST))
     return made
 
 
-def _losses(title: str, names: Sequence[str], sizes: Mapping[str, float]) -> list[Group]:
+def title_of(metric: str) -> str:
+    """What a metric is called."""
+    return VALIDATIONS[metric][0] if metric in VALIDATIONS else metric
+
+
+def unit_of(metric: str) -> str:
+    """Its unit; empty where it has none."""
+    return VALIDATIONS[metric][1] if metric in VALIDATIONS else ""
+
+
+def _titled(metric: str) -> str:
+    return f"{title_of(metric)} ({unit})" if (unit := unit_of(metric)) else title_of(metric)
+
+
+def _losses(whose: str, names: Sequence[str], sizes: Mapping[str, float]) -> list[Group]:
     """Those of about one size together, in the order in which they are logged."""
     charts: list[list[str]] = []
     for name in sorted(names, key=lambda name: sizes[name]):
@@ -60,10 +84,12 @@ def _losses(title: str, names: Sequence[str], sizes: Mapping[str, float]) -> lis
             charts.append([name])
     usual = max(charts, key=len, default=[])
     charts.sort(key=lambda chart: chart is not usual)
-    return [Group(title + _beside(usual, chart, sizes), tuple(sorted(chart, key=names.index))) for chart in charts]
+    ordered = [tuple(sorted(chart, key=names.index)) for chart in charts]
+    return [Group(_named(whose, chart, is_usual=place == 0), chart) for place, chart in enumerate(ordered)]
 
 
-def _beside(usual: Sequence[str], chart: Sequence[str], sizes: Mapping[str, float]) -> str:
-    if chart is usual:
-        return ""
-    return ", larger ones" if sizes[chart[0]] > sizes[usual[0]] else ", smaller ones"
+def _named(whose: str, chart: Sequence[str], is_usual: bool) -> str:
+    """A curve alone has no legend, and two charts need two titles."""
+    if len(chart) == 1:
+        return f"Loss{whose}: {chart[0]}"
+    return f"Losses{whose}" if is_usual else f"Losses{whose}: {', '.join(chart)}"

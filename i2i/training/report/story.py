@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from i2i.training.basis import Basis, basis_of
 from i2i.training.layout import ENVIRONMENT, EVENTS, METRICS, RECIPE
 from i2i.training.report.curves import Curve, Curves
 from i2i.training.report.embedding import Pictures
@@ -70,9 +71,13 @@ class Story:
     charts: tuple[Chart, ...]
     newest: Mapping[str, tuple[int, float]]
     """Metric → the step and value that were logged last."""
+    first: Mapping[str, float]
+    """Metric → the value that was logged first."""
     events: tuple[Event, ...]
     grids: Grids
     answers: Answers | None
+    basis: Basis | None
+    """On what its validations rest."""
     complaints: tuple[str, ...]
     """What of the folder could not be read."""
 
@@ -135,9 +140,11 @@ class Source:
             data=data if isinstance(data, dict) else {},
             charts=_charts(curves, run.best.metric if run.best else recipe.metric),
             newest=_newest(curves),
+            first={name: curve.values[0] for name, curve in curves.items()},
             events=events,
             grids=shown,
             answers=found,
+            basis=basis_of(self.folder),
             complaints=_complaints(self.folder, recipe, environment, shown),
         )
 

@@ -6,18 +6,16 @@ from html import escape
 from typing import Any
 
 from i2i.pages.page import page
-from i2i.training.report.events import Event
-from i2i.training.report.shown import Answer, Answers, Grids
+from i2i.training.report.answering import answers_shown
+from i2i.training.report.grouping import title_of
+from i2i.training.report.listing import MOST_MARKS, news_listed, warnings_listed
+from i2i.training.report.shown import Grids
 from i2i.training.report.story import Chart, Story
 from i2i.training.report.tables import data_tables, highlighted, table
-from i2i.training.report.wording import figure, period, verdict
+from i2i.training.report.wording import Fact, period, verdict
 
 STYLES = ("report.css", "before_after.css")
 SCRIPTS = ("before_after.js", "charts.js", "samples.js", "report.js")
-MOST_MARKS = 200
-"""Warnings that are shown and marked: the newest."""
-UNFOLDED = 8
-"""Warnings that are seen at once."""
 ABOUT_CURVES = (
     "Drag over a chart to zoom into those steps in all of them, double-click or press Reset to get out; a click on a "
     "name hides its curve. Smoothing is an exponential moving average; the raw curve stays behind it. Of long runs the "
@@ -29,14 +27,14 @@ def as_html(story: Story) -> str:
     """The page: how good the run is and where it fails first, then how it went, then what it is."""
     parts = (
         _head(story),
-        _warnings(story.warnings),
+        warnings_listed(story.warnings),
         _samples(story.grids),
-        _answers(story.answers),
+        answers_shown(story.answers, story.basis),
         _curves(story),
         _data(story),
         _recipe(story),
         _environment(story),
-        _news(story.events),
+        news_listed(story.events),
     )
     body = f'<main>{"".join(parts)}</main><dialog id="large" aria-label="Enlarged"></dialog>'
     libraries = [_plotly()] if story.charts else []
@@ -65,8 +63,8 @@ def _content(story: Story) -> dict[str, Any]:
 
 def _chart(chart: Chart) -> dict[str, Any]:
     curves = [
-        {"name": name, "steps": curve.steps, "values": curve.values, "meanSteps": curve.mean_steps,
-         "means": curve.means}
+        {"name": name, "title": title_of(name), "steps": curve.steps, "values": curve.values,
+         "meanSteps": curve.mean_steps, "means": curve.means}
         for name, curve in chart.curves.items()
     ]  # fmt: skip
     group = chart.group
@@ -79,11 +77,7 @@ def _head(story: Story) -> str:
     state = f'<strong class="state {run.state}">{run.state}</strong>'
     written = f"{story.written:%Y-%m-%d %H:%M} UTC"
     time = f'<time datetime="{story.written.isoformat(timespec="seconds")}">{written}</time>'
-    cards = "".join(
-        f'<div class="card fact"><dt>{escape(fact.title)}</dt><dd class="value">{escape(fact.value)}</dd>'
-        f'<dd class="{fact.tone}">{escape(fact.remark)}</dd></div>'
-        for fact in verdict(story)
-    )
+    cards = "".join(map(_card, verdict(story)))
     note = f'<p class="faint">{escape(story.recipe.note)}</p>' if story.recipe.note else ""
     speed = f" · {period(story.seconds_per_step)} a step" if story.seconds_per_step else ""
     said = f"{recipe}{state} at step {story.step} of {steps}{speed} · written {time}"
@@ -94,32 +88,10 @@ def _head(story: Story) -> str:
     return f'<header>{title}{note}{complaints}</header><dl class="facts">{cards}</dl>'
 
 
-def _warnings(warnings: tuple[Event, ...]) -> str:
-    if not warnings:
-        return ""
-    newest = warnings[-MOST_MARKS:][::-1]
-    left_out = f'<p class="faint">{len(warnings) - MOST_MARKS} older ones are in events.jsonl.</p>'
-    older = (
-        f"<details><summary>{len(newest) - UNFOLDED} older ones</summary>{_listed(newest[UNFOLDED:])}</details>"
-        if len(newest) > UNFOLDED
-        else ""
-    )
-    more = left_out if len(warnings) > MOST_MARKS else ""
-    return f'<section id="warnings" class="card"><h2>Warnings</h2>{_listed(newest[:UNFOLDED])}{older}{more}</section>'
-
-
-def _news(events: tuple[Event, ...]) -> str:
-    news = [event for event in events if not event.is_warning][-MOST_MARKS:][::-1]
-    return f'<section id="news"><h2>What else happened</h2>{_listed(news)}</section>' if news else ""
-
-
-def _listed(events: list[Event] | tuple[Event, ...]) -> str:
-    rows = [
-        f'<li><span class="step">step {event.step}</span> <span class="kind">{escape(event.kind)}</span> '
-        f'<span title="{escape(event.time)}">{escape(event.text)}</span></li>'
-        for event in events
-    ]
-    return f'<ul class="events">{"".join(rows)}</ul>'
+def _card(fact: Fact) -> str:
+    remarks = "".join(f'<dd class="{remark.tone}">{escape(remark.text)}</dd>' for remark in fact.remarks)
+    said = f'<dt>{escape(fact.title)}</dt><dd class="value">{escape(fact.value)}</dd>{remarks}'
+    return f'<div class="card fact">{said}</div>'
 
 
 def _samples(grids: Grids) -> str:
@@ -136,34 +108,6 @@ def _samples(grids: Grids) -> str:
         '<p class="faint">The same samples through training: move the slider, or press <kbd>←</kbd> <kbd>→</kbd>.'
         f"{some}</p></section>"
     )
-
-
-def _answers(answers: Answers | None) -> str:
-    if answers is None:
-        return ""
-    which = "lower" if answers.lower_is_better else "higher"
-    groups = [("Worst", answers.worst), ("Best", answers.best)]
-    shown = "".join(
-        f'<h3>{title}</h3><div class="answers">{"".join(_answer(one, answers.metric) for one in group)}</div>'
-        for title, group in groups
-        if group
-    )
-    by = escape(answers.measured or answers.metric)
-    said = f"Validation pictures at step {answers.step}, by {by}: {which} is better."
-    title = f'<h2>Where it fails, and where it does well</h2><p class="faint">{said}</p>'
-    return f'<section id="answers">{title}{shown}</section>'
-
-
-def _answer(answer: Answer, metric: str) -> str:
-    made, source, wanted = answer.made, answer.source, answer.wanted
-    said = "equal to what was wanted" if answer.value is None else f"{metric} {figure(answer.value)}"
-    size = f'width="{made.width}" height="{made.height}"'
-    before = f'before="{source.address}" before-label="source" ' if source else ""
-    pair = f'<before-after {before}after="{made.address}" after-label="made" {size}></before-after>'
-    if wanted:
-        size = f'width="{wanted.width}" height="{wanted.height}"'
-        pair += f'<img src="{wanted.address}" alt="wanted" {size}><p class="faint">wanted</p>'
-    return f'<figure class="card answer"><figcaption>{escape(said)}</figcaption>{pair}</figure>'
 
 
 def _curves(story: Story) -> str:

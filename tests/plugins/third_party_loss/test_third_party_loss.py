@@ -33,7 +33,7 @@ def test_it_trains_in_a_scheme_that_has_never_heard_of_it(
 ) -> None:
     if recipe not in discover().names("recipe"):
         pytest.skip(f"no installed plugin brings the recipe '{recipe}'")
-    run_i2i("data", "make", "digits", "--dst", tmp_path, "--count", "20")
+    run_i2i("data", "make", "digits", "--dst", tmp_path, "--count", "20", "--force")
     folders = [word if word.startswith("--") else tmp_path / word for word in RECIPES[recipe]]
     named = ("--set", "losses.adversarial.use=exponential", "--set", "losses.adversarial.steepness=0.25")
     small = ("--steps", "2", "--batch", "4", "--device", "cpu", "--set", "run.log_every=1")
