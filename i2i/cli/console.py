@@ -34,8 +34,10 @@ PLAIN_SECONDS = 10.0
 class Console(Listener):
     """Shows a run; remembers the signal that wants to end it."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, beside_answers: bool = False) -> None:
         self.title = title
+        self.beside_answers = beside_answers
+        """Whether standard output is for something else."""
         self.signal_number: int | None = None
         self.wants_checkpoint = False
         self.running = False
@@ -69,7 +71,7 @@ class Console(Listener):
             if self.live:
                 self.view.console.print(text, markup=False, highlight=False)
             else:
-                click.echo(text)
+                click.echo(text, err=self.beside_answers)
 
     def started(self, first_step: int, steps: int) -> None:
         """Begin to count; from now on a signal lets the step end and saves."""
@@ -126,9 +128,9 @@ class Mute(Console):
         """Nothing."""
 
 
-def console_of(title: str) -> Console:
-    """Of this process, if it is the one that speaks for all ranks, and is to speak."""
-    return Console(title) if is_first() and not is_quiet() else Mute(title)
+def console_of(title: str, beside_answers: bool = False) -> Console:
+    """Of this process, if it speaks for all ranks and is to speak; on standard error, where answers go to the other."""
+    return Console(title, beside_answers) if is_first() and not is_quiet() else Mute(title)
 
 
 def data_lines(found: Mapping[str, object]) -> Iterator[str]:

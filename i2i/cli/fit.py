@@ -123,7 +123,7 @@ def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Pat
 
     if restarted and begun(catalog, given["out"], recipe):
         return _resume(given["out"], None)
-    with console_of(recipe.name) as console, stopping_on_signals(console):
+    with console_of(recipe.name, beside_answers=given["as_json"]) as console, stopping_on_signals(console):
         run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"], validation)
         if given["dry_run"]:
             dry = run.try_one_step()

@@ -341,6 +341,13 @@ def test_pictures_are_told_to_machines(broken_folder: Path) -> None:
     assert folder["broken"][0]["file"] == str(broken_folder / "b.png")
 
 
+def test_a_dry_run_is_told_to_machines_though_a_picture_is_broken(broken_folder: Path) -> None:
+    small = ["--set", "model.width=4", "--set", "run.validate_every=2", "--batch", 2, "--device", "cpu"]
+    result = call("fit", "--plugin", "dcgan-digits", "--src", broken_folder, *small, "--dry-run", "--json")
+    assert only_json(result)["parameters"] > 0
+    assert "skipped: " in result.stderr
+
+
 def test_a_translation_is_told_to_machines(broken_folder: Path, tmp_path: Path) -> None:
     translate = ["translate", "--plugin", "srresnet-compact-x2", "--src", broken_folder, "--dst", tmp_path / "out"]
     told = only_json(call(*translate, "--dry-run", "--json"))
