@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import click
 
 from i2i.cli.progress import stopping_on_signals
-from i2i.cli.saying import answer, warn
+from i2i.cli.saying import answer, remark, warn
 from i2i.cli.sections import Sectioned
 from i2i.errors import UsageError
 
 NEEDS = ("fastapi", "uvicorn", "python_multipart")
 RUNS = Path("runs")
 MIB = 2**20
+MOST_TOLD = 10
 PATH = click.Path(path_type=Path)
 
 
@@ -97,13 +99,15 @@ def serve(**given: Any) -> None:
     listener = listening(given["host"], given["port"])
     with listener, own_folder(given["folder"]) as folder:
         settle()
-        allow_pixels(bounds.limits().pixels)
+        allow_pixels(bounds.answers().pixels)
         allow_metadata(bounds.limits().metadata_bytes)
         catalog = discover()
         choices = Choices(catalog, given["runs"], given["weights"], given["configs"])
         found = choices.all()
         if not found:
             raise UsageError("nothing to serve: no weights are shipped and no run is finished; give --weights FILE")
+        is_known = bool(given["weights"] or given["configs"]) or any(each.origin == "run" for each in found.values())
+        told = list(_left_out(choices.left_out, given["runs"], is_known))
         shelf = Shelf(catalog, bounds, given["device"], given["precision"], Tiles(memory, folder=folder))
         serving = Serving(choices, Queue(folder, bounds), bounds)
         names = tuple(name for name in (given["host"], *given["names"]) if name not in ("0.0.0.0", "::"))
@@ -112,9 +116,21 @@ def serve(**given: Any) -> None:
             if (opened := _opened_to(given["host"])) is not None:
                 warn(opened)
             models = f"{len(found)} {'model' if len(found) == 1 else 'models'}"
+            for line in told:
+                remark(line)
             answer(f"{models} at {address_of(listener, given['host'])} (stop with Ctrl-C)")
 
         answer_requests(serving, shelf, listener, names, begun)
+
+
+def _left_out(left_out: Mapping[str, str], runs: Path, is_known: bool) -> Iterator[str]:
+    """Which runs are not offered and why, and how to name others where there is none."""
+    for name, reason in list(left_out.items())[:MOST_TOLD]:
+        yield f"not offered: run {name} ({reason})"
+    if len(left_out) > MOST_TOLD:
+        yield f"not offered: {len(left_out) - MOST_TOLD} more runs; i2i runs lists them"
+    if not left_out and not is_known:
+        yield f"no runs in {runs}/; --runs DIR offers those of another folder, --weights FILE a weights file"
 
 
 def _bounds(given: dict[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,6 +47,24 @@ class Done:
 
 
 @dataclass(frozen=True)
+class OfFrames(Onlooker):
+    """Tells an onlooker how far all frames of a file are; how one comes along is not shown."""
+
+    onlooker: Onlooker
+    todo: Todo
+    frames: int
+    sees = False
+
+    def reported(self, items: Sequence[int], fraction: float, scalars: Mapping[str, float]) -> None:
+        """The frame of this number is that far."""
+        self.onlooker.reported([self.todo], (items[0] + min(1.0, max(0.0, fraction))) / self.frames, scalars)
+
+    def told(self, text: str) -> None:
+        """Hand it on."""
+        self.onlooker.told(text)
+
+
+@dataclass(frozen=True)
 class Files:
     """How files are translated: by what, in batches of how many, and how the answers are written."""
 
@@ -66,7 +84,8 @@ class Files:
         """Translate and write every one; reading and writing overlap with the model.
 
         `written` is told of every finished file, by the thread that wrote it; closing the iterator waits for those.
-        `onlooker` learns how a batch comes along. Raises `I2IError` where the destination cannot be written to.
+        `onlooker` learns how a batch comes along, and the frames of an animation. Raises `I2IError` where the
+        destination cannot be written to.
         """
         from i2i.inference.pipeline import overlapped
 
@@ -76,18 +95,20 @@ class Files:
                 written(done.job)
             return done
 
-        computation, ahead = self._computation, 2 * (self.batch or 1) + 2
-        computation.tell = (onlooker or Nobody()).told
+        computation, ahead, onlooker = self._computation, 2 * (self.batch or 1) + 2, onlooker or Nobody()
+        computation.tell = onlooker.told
         subjects = (self._subject(todo) for todo in todos)
         translations = self.translator.stream(subjects, self.batch, self.seed, onlooker, computation)
         with closing(translations):
-            results = self._with_bands_written(translations)
+            results = self._with_bands_written(translations, onlooker)
             yield from overlapped(finish, results, ahead, _weight, most=computation.waiting_bytes)
 
-    def _with_bands_written(self, translations: Iterable[Translated[Todo]]) -> Iterator[Translated[Todo] | Done]:
+    def _with_bands_written(
+        self, translations: Iterable[Translated[Todo]], onlooker: Onlooker
+    ) -> Iterator[Translated[Todo] | Done]:
         """Those that the model has yet to work on, which it does in one thread, are written at once."""
         for each in translations:
-            yield self._written(each) if _is_made_while_written(each) else each
+            yield self._written(each, onlooker) if _is_made_while_written(each) else each
             del each  # before the next is waited for
 
     @cached_property
@@ -107,8 +128,8 @@ class Files:
         job = todo.job
         return Subject(todo, job.source, job.mask, job.name, examine, every_frame=self.frames == "all")
 
-    def _written(self, translated: Translated[Todo]) -> Done:
-        """Write it, or say why not."""
+    def _written(self, translated: Translated[Todo], onlooker: Onlooker | None = None) -> Done:
+        """Write it, or say why not; `onlooker` learns how its frames come along."""
         todo = translated.item
 
         def before_rename(draft: Path) -> None:
@@ -117,20 +138,22 @@ class Files:
         try:
             if translated.broken is not None:
                 raise translated.broken
-            return Done(todo.job, None, self._write(translated, before_rename))
+            return Done(todo.job, None, self._write(translated, before_rename, onlooker or Nobody()))
         except I2IError as failure:
             broken = _of_this_picture(failure, todo.job)
             if not todo.refusal:
                 self.manifest.failed(todo.job, broken.reason, todo.seen)
             return Done(todo.job, without_frames(broken))
 
-    def _write(self, translated: Translated[Todo], before_rename: Callable[[Path], None]) -> list[str]:
+    def _write(
+        self, translated: Translated[Todo], before_rename: Callable[[Path], None], onlooker: Onlooker
+    ) -> list[str]:
         """What was lost, a phrase each."""
         from i2i.inference.tiled import Bands
 
         job = translated.item.job
         if translated.frames > 1:
-            return self._write_frames(job, before_rename)
+            return self._write_frames(job, before_rename, OfFrames(onlooker, translated.item, translated.frames))
         if translated.untouched and self.frames == "all" and job.target.suffix.lower() == job.source.suffix.lower():
             write_copy(job.source, job.target, before_rename)
             return ["copied, as nothing of it is transparent or masked"]
@@ -143,16 +166,16 @@ class Files:
             lost.append("known pixels changed too, as this file format is not exact (PNG is)")
         return lost
 
-    def _write_frames(self, job: Job, before_rename: Callable[[Path], None]) -> list[str]:
+    def _write_frames(self, job: Job, before_rename: Callable[[Path], None], onlooker: OfFrames) -> list[str]:
         from i2i.inference.opening import Subject
 
         translator = self.translator
         colours = "as-stored" if translator.geometry.fills else translator.colours
         with open_frames(job.source, colours, translator.limits) as (frames, wholes):
             subjects = (Subject(number, whole, job.mask, job.name) for number, whole in enumerate(wholes))
-            answers = translator.one_by_one(subjects, self.seed, self._computation)
+            answers = translator.one_by_one(subjects, self.seed, self._computation, onlooker)
             with closing(answers):
-                pictures = (_frame(job, answer) for answer in answers)
+                pictures = (_frame(job, answer, onlooker) for answer in answers)
                 return write_frames(pictures, frames, job.target, self.encoding, before_rename)
 
 
@@ -169,10 +192,12 @@ def _of_this_picture(failure: I2IError, job: Job) -> BrokenPicture:
     return BrokenPicture(job.source, str(failure))  # a tile further down failed; all before it is thrown away
 
 
-def _frame(job: Job, answer: Translated[int]) -> Whole:
+def _frame(job: Job, answer: Translated[int], onlooker: OfFrames) -> Whole:
     if answer.broken is not None:
         raise BrokenPicture(job.source, f"frame {answer.index + 1}: {answer.broken.reason}")
-    return answer.whole
+    whole = answer.whole
+    onlooker.reported([answer.index], 1.0, {})  # be it that the model says nothing
+    return whole
 
 
 def _is_made_while_written(translated: Translated[Todo]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def write_numbered(
 ) -> Generator[Image.Image]:
     """Write pictures as `00000.png` and so on; each comes back once it is written, in order.
 
-    Writing overlaps with the model, of which `batch` come at once.
+    Writing overlaps with the model, of which `batch` come at once. Files of these names are written over: see `taken`.
     `written` and closing as for `Files.translated`. Raises `I2IError` where the destination cannot be written to.
     """
     from i2i.inference.pipeline import overlapped
@@ -36,6 +36,15 @@ def write_numbered(
         return image
 
     return overlapped(write, pictures, ahead=2 * batch + 2)
+
+
+def taken(destination: Path, total: int, others: Sequence[str] = ()) -> Path | None:
+    """The first of the files that `write_numbered` and its caller, by the names of `others`, would write over."""
+    if not destination.is_dir():
+        return None
+    there = {path.name for path in destination.iterdir()}
+    names = (*(_numbered_name(number, total) for number in range(total)), *others)
+    return next((destination / name for name in names if name in there), None)
 
 
 def numbered_before(destination: Path, total: int) -> int:

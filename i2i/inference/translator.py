@@ -201,13 +201,20 @@ class Translator:
                 del group  # before the next is waited for
 
     def one_by_one(
-        self, subjects: Iterable[Subject[Item]], seed: int, computation: Computation
+        self,
+        subjects: Iterable[Subject[Item]],
+        seed: int,
+        computation: Computation,
+        onlooker: Onlooker | None = None,
     ) -> Generator[Translated[Item]]:
-        """Translate pictures in their order, none of which is asked for before the one before it is taken."""
+        """Translate pictures in their order, none of which is asked for before the one before it is taken.
+
+        `onlooker` as for `stream`.
+        """
         opening = Opening(self.geometry, self.background, self.colours, self.limits)
         for index, subject in enumerate(subjects):
             read = Read(index, subject, opening.open(subject))
-            yield from self._translated(computation, [read], seed, Nobody())
+            yield from self._translated(computation, [read], seed, onlooker or Nobody())
 
     def sample(self, count: int, seed: int = 0, batch: int = 1) -> list[Image.Image]:
         """`count` new pictures; picture i is a function of seed and i, whatever the count and the batch.

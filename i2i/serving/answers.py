@@ -38,6 +38,7 @@ class ModelAnswer(BaseModel):
     scale: int = Field(description="how many times larger its answers are")
     fills: bool = Field(description="whether it paints what is transparent or masked, and nothing else")
     step: int | None = Field(description="of the training, of its weights")
+    written: float | None = Field(description="when its weights were, in seconds since 1970")
     note: str = Field(description="on what data it was trained, under which licence")
     options: list[OptionAnswer]
 
@@ -72,8 +73,10 @@ class PictureAnswer(BaseModel):
     error: str | None
     lost: list[str] = Field(description="what the answer's file format does not hold, a phrase each")
     result: str | None = Field(description="address of the answer, once it is there")
-    preview: str | None = Field(description="address of the answer as a browser shows it")
-    original: str | None = Field(description="address of what was sent, as a browser shows it")
+    preview: str | None = Field(description="address of the answer as a browser shows it; null where it is too large")
+    original: str | None = Field(
+        description="address of what was sent, as a browser shows it; null where it is too large"
+    )
 
 
 class JobAnswer(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from i2i.images.limits import Limits
 
@@ -46,6 +46,11 @@ class Bounds:
             metadata_bytes=4 * 2**20,
             seconds=60.0,
         )
+
+    def answers(self) -> Limits:
+        """Of files that this server has written."""
+        pixels = ANSWER * self.pixels
+        return replace(self.limits(), pixels=pixels, all_pixels=4 * pixels, file_bytes=max(2**32, self.kept_bytes))
 
 
 ANSWER = 4

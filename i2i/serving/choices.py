@@ -19,10 +19,11 @@ from i2i.inference.loading import model_entry
 from i2i.plugins import Catalog
 from i2i.recipe import Part, Recipe, load_recipe, model_from_data, validate_options
 from i2i.serving.describing import Option, described
+from i2i.serving.labels import short
 from i2i.serving.refusals import Refused
 from i2i.training.building import build, migrated
 from i2i.training.layout import CHECKPOINTS, WEIGHTS, name_of
-from i2i.training.runs import FINISHED, runs_in
+from i2i.training.runs import FINISHED, Run, runs_in
 
 Origin = Literal["shipped", "recipe", "run", "weights"]
 LOOK_SECONDS = 5.0
@@ -53,7 +54,8 @@ class Choice:
     def view(self) -> dict[str, Any]:
         """What is told of it."""
         names = ("id", "origin", "title", "summary", "translates", "samples", "scale", "fills", "step", "note")
-        return {**{name: getattr(self, name) for name in names}, "options": [vars(option) for option in self.options]}
+        told = {name: getattr(self, name) for name in names} | {"written": self.mark or None}
+        return {**told, "options": [vars(option) for option in self.options]}
 
 
 class Choices:
@@ -67,6 +69,8 @@ class Choices:
         self.catalog, self.runs = catalog, runs
         self.given = self._numbered([*map(self._of_config, configs), *(self._of_file(path) for path in weights)])
         self.shipped = {choice.id: choice for choice in self._shipped()}
+        self.left_out: dict[str, str] = {}
+        """Name of a run → why it is not offered."""
         self._found: dict[str, Choice] = {}
         self._looked = -LOOK_SECONDS
         self._lock = threading.Lock()
@@ -75,16 +79,17 @@ class Choices:
         """By id, in the order to show them."""
         with self._lock:
             if time.monotonic() - self._looked >= LOOK_SECONDS:
+                self.left_out.clear()
                 self._found = {choice.id: choice for choice in self._of_runs()}
                 self._looked = time.monotonic()
-            return {**self.given, **self._found, **self.shipped}
+            return {**self.given, **self.shipped, **self._found}
 
     def find(self, name: str) -> Choice:
         """The one of that id. Raises `Refused`."""
         found = self.all()
         if name not in found:
             known = ", ".join(list(found)[:20]) or "none"
-            raise Refused(422, f"model: there is no '{_short(name)}'; there are: {known}")
+            raise Refused(422, f"model: there is no '{short(name)}'; there are: {known}")
         return found[name]
 
     def _shipped(self) -> Iterator[Choice]:
@@ -102,14 +107,17 @@ class Choices:
         with suppress(OSError):
             for run in runs_in([self.runs]):
                 weights = run.path / CHECKPOINTS / name_of(run.step) / WEIGHTS
+                title, known = short(run.path.name), self._found.get(f"run:{run.path.name}")
                 if run.state != FINISHED or not weights.is_file():
+                    self.left_out[title] = _unfinished(run)
                     continue
-                title, known = _short(run.path.name), self._found.get(f"run:{run.path.name}")
-                with suppress(I2IError, OSError):
+                try:
                     if known is not None and (known.source, known.mark) == (weights, weights.stat().st_mtime):
                         yield known
                     else:
                         yield self._of_weights(weights, f"run:{run.path.name}", title, "run")
+                except (I2IError, OSError) as error:
+                    self.left_out[title] = short(str(error).removeprefix(f"{weights}: "), 300)
 
     def _of_file(self, path: Path) -> Choice:
         return self._of_weights(path, f"weights:{path.stem}", path.stem, "weights")
@@ -184,13 +192,13 @@ def _built(part: Part) -> Any:
             return build(part)
 
 
+def _unfinished(run: Run) -> str:
+    of = "" if run.steps is None else f" of {run.steps}"
+    return run.problem or f"{run.state if run.state != FINISHED else 'without weights'} at step {run.step}{of}"
+
+
 def _written(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _short(name: str) -> str:
-    shown = "".join(sign if sign.isprintable() else "?" for sign in name)
-    return shown if len(shown) <= 80 else f"{shown[:79]}…"

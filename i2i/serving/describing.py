@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from i2i.contracts import FilePath, Options
 from i2i.errors import RecipeError
 from i2i.recipe import validate_options
+from i2i.serving.labels import short
 from i2i.serving.refusals import Refused
 
 Kind = Literal["boolean", "integer", "number", "choice", "text"]
@@ -41,20 +42,19 @@ def described(defaults: Options, classes: tuple[str, ...] = ()) -> tuple[Option,
     return tuple(_described(defaults, classes))
 
 
-def validated(defaults: Options, offered: tuple[Option, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a client gave, checked as the model declares them. Raises `Refused`."""
+def check_options(defaults: Options, offered: tuple[Option, ...], given: Mapping[str, Any]) -> None:
+    """Raises `Refused` for options of a client that are not as the model declares them."""
     known = {option.name: option for option in offered}
     for name, value in given.items():
         if name not in known:
             there = f"it has {', '.join(known)}" if known else "it has none"
-            raise Refused(422, f"options.{name[:60]!s}: this model has no such option; {there}")
+            raise Refused(422, f"options.{short(name, 60)}: this model has no such option; {there}")
         if isinstance(value, str) and known[name].kind == "text":
             _refuse_paths(name, value)
     try:
         validate_options(type(defaults), {**defaults.model_dump(), **given}, "options.")
     except RecipeError as error:
         raise Refused(422, "; ".join(error.problems)) from error
-    return dict(given)
 
 
 def _described(defaults: Options, classes: tuple[str, ...]) -> Iterator[Option]:

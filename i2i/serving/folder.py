@@ -34,6 +34,7 @@ def own_folder(parent: Path | None) -> Iterator[Path]:
         try:
             yield Path(name).resolve()
         finally:
+            _empty(Path(name))
             occupation.end()
 
 
@@ -43,4 +44,15 @@ def sweep(place: Path) -> None:
         with suppress(OSError):
             is_ours = not left.is_symlink() and (not hasattr(os, "getuid") or left.lstat().st_uid == os.getuid())
             if is_ours and (left / OCCUPIED).is_file() and occupant_of(left) is None:
+                _empty(left)
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def _empty(folder: Path) -> None:
+    """Remove all but what tells whose it is: cut off there, it can be done again."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != OCCUPIED:
+            with suppress(OSError):
+                path.unlink()

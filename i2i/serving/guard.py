@@ -77,7 +77,7 @@ class Guard:
             return
         for name in (b"origin", b"referer"):
             address = _sole(scope, name)
-            if address and not _is_of(address, str(scope.get("scheme", "http")), host):
+            if address and not _is_of(address, host):
                 raise Refused(403, f"requests from other sites' pages are refused ({name.decode().title()})")
 
 
@@ -146,9 +146,10 @@ def _sole(scope: Scope, wanted: bytes) -> str:
     return found[0].decode("latin-1") if len(found) == 1 else ("" if not found else "twice")
 
 
-def _is_of(address: str, scheme: str, host: str) -> bool:
+def _is_of(address: str, host: str) -> bool:
+    """Whether a page lies on this server, be it behind a proxy that encrypts."""
     try:
         parts = urlsplit(address)
-        return parts.scheme == scheme and parts.netloc.lower() == host.lower()
+        return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
     except ValueError:
         return False

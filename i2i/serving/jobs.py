@@ -28,6 +28,10 @@ class Piece:
     target: Path
     source: Path | None = None
     mask: Path | None = None
+    mask_label: str = ""
+    is_shown: bool = True
+    is_source_shown: bool = True
+    """Whether there are previews of the answer, and of what was sent: they are not too large for that."""
     state: State = "waiting"
     fraction: float = 0.0
     """How far the model is with it, where it says so."""
@@ -52,7 +56,6 @@ class Job:
     """Whether the client has cancelled it."""
     size: int = 0
     """Bytes of its files."""
-    created: float = field(default_factory=time.time)
     ended: float | None = None
     """On the clock that never goes back; None: not yet."""
     readers: int = 0
@@ -115,7 +118,7 @@ class Job:
         }
 
     def _piece(self, piece: Piece, cancelled: bool, address: Callable[[str], str]) -> dict[str, Any]:
-        is_there = piece.state == "done"
+        is_there, is_seen = piece.state == "done", piece.source is not None and piece.is_source_shown
         place = f"pictures/{piece.number}"
         return {
             "number": piece.number,
@@ -126,6 +129,6 @@ class Job:
             "error": piece.error or None,
             "lost": list(piece.lost),
             "result": address(place) if is_there else None,
-            "preview": address(f"{place}/preview") if is_there else None,
-            "original": address(f"original/{piece.number}") if piece.source is not None else None,
+            "preview": address(f"{place}/preview") if is_there and piece.is_shown else None,
+            "original": address(f"original/{piece.number}") if is_seen else None,
         }

@@ -31,6 +31,16 @@ def label_of(name: str) -> str:
     return f"{stem.rstrip('. ')}{suffix}" if stem.strip(". ") else f"picture{suffix if suffix != shown else ''}"
 
 
+def short(text: str, most: int = 80) -> str:
+    """A text in one line of at most so many letters.
+
+    >>> short("a\\nb"), short("long", 3)
+    ('a?b', 'lo…')
+    """
+    shown = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
 def split(name: str) -> tuple[str, str]:
     """Stem and suffix, of which only the last dot counts.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -13,7 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from i2i.images.limits import amount
 from i2i.serving.bounds import Bounds
 from i2i.serving.labels import label_of, suffix_of
-from i2i.serving.refusals import Refused
+from i2i.serving.refusals import Refused, unwritten
 
 SETTINGS, PICTURES, MASKS = "settings", "pictures", "masks"
 SETTINGS_BYTES = 2**16
@@ -44,7 +46,7 @@ async def form_of(
 ) -> Form:
     """Read a form; its files go to `folder`/in and `folder`/masks, by their numbers. `grew` is told of their bytes.
 
-    Raises `Refused` for what is no form, or holds what is not asked for, too much or too many.
+    Raises `Refused` for what is no form, or holds what is not asked for, too much or too many, and on a full disk.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not 0 < len(boundary) <= 70:
@@ -53,12 +55,15 @@ async def form_of(
     parser = MultipartParser(boundary, taking.callbacks())  # type: ignore[arg-type]
     try:
         async for piece in pieces:
-            parser.write(piece)
+            await asyncio.to_thread(parser.write, piece)
         parser.finalize()
     except FormParserError as error:
         raise Refused(400, f"the form is broken: {' '.join(str(error).split())[:200]}") from error
+    except OSError as error:
+        raise unwritten(error) from error
     finally:
-        taking.close()
+        with suppress(OSError):
+            taking.close()
     if not taking.is_complete:
         raise Refused(400, "the form is broken: it ends before its last boundary")
     return taking.form
@@ -153,6 +158,6 @@ class _Taking:
 
     def close(self) -> None:
         """The part is whole, or will never be."""
-        if self.stream is not None:
-            self.stream.close()
-            self.stream = None
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()

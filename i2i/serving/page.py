@@ -14,6 +14,7 @@ ASSETS = {
     "serve.css": STYLE,
     "before_after.js": SCRIPT,
     "serve.js": SCRIPT,
+    "serve_cell.js": SCRIPT,
     "serve_form.js": SCRIPT,
     "serve_jobs.js": SCRIPT,
     "serve_sending.js": SCRIPT,

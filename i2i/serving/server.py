@@ -14,6 +14,7 @@ from typing import Any
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import logger
 
 from i2i.errors import I2IError, UsageError
 from i2i.serving.application import Serving, application
@@ -25,6 +26,8 @@ HEAD_SECONDS = 15.0
 """In which the head of a request has to arrive."""
 CONNECTIONS = 256
 END_SECONDS = 3
+SILENT = 100
+"""Above all levels of messages."""
 QUIET = {"version": 1, "disable_existing_loggers": False, "loggers": {"python_multipart": {"level": "CRITICAL"}}}
 """What the form's parser has to say is told to the client."""
 WILDCARDS = ("0.0.0.0", "::")
@@ -150,6 +153,7 @@ def answering(serving: Serving, listener: socket.socket, names: tuple[str, ...])
         _wait_for(server, thread)
         yield
     finally:
+        logger.setLevel(SILENT)  # that requests are cut off is no news
         server.should_exit = True
         thread.join(2 * END_SECONDS + 2)
         listener.close()

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, Stri
 
 Value = StrictBool | StrictInt | StrictFloat | StrictStr | None
 
+MOST = 10**9
+"""Of any number of pictures; how many are made is bounded by `Bounds.samples`."""
+
 
 class Asked(BaseModel):
     """What both kinds of job have."""
@@ -33,9 +36,13 @@ class TranslateSettings(Asked):
 class SampleSettings(Asked):
     """Of pictures that are made out of nothing."""
 
-    count: int = Field(ge=1, strict=True, description="pictures to make; of a walk, those it goes through")
+    count: int = Field(ge=1, le=MOST, strict=True, description="pictures to make; of a walk, those it goes through")
     interpolate: int | None = Field(
-        None, ge=1, strict=True, description="walk through the pictures and back, so many frames from each to the next"
+        None,
+        ge=1,
+        le=MOST,
+        strict=True,
+        description="walk through the pictures and back, so many frames from each to the next",
     )
 
     @property

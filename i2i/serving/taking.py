@@ -14,9 +14,9 @@ from i2i.serving.answers import JobAnswer, RemovalAnswer
 from i2i.serving.bodies import pieces_of_body, whole_body
 from i2i.serving.bounds import Bounds
 from i2i.serving.choices import Choices
-from i2i.serving.describing import validated
+from i2i.serving.describing import check_options
 from i2i.serving.jobs import Job
-from i2i.serving.labels import split
+from i2i.serving.labels import short, split
 from i2i.serving.multipart import SETTINGS_BYTES, Arrived, Form, form_of
 from i2i.serving.queue import Queue
 from i2i.serving.refusals import Refused
@@ -75,25 +75,25 @@ def job_routes(choices: Choices, queue: Queue, bounds: Bounds, prefix: str) -> A
         length = request.headers.get("content-length", "0")
         if length.isdecimal() and len(length) < 20 and int(length) > bounds.body_bytes:
             raise Refused(413, "the request is too large")
-        job = queue.begin()
+        job = await asyncio.to_thread(queue.begin)
         try:
             if kind == JSON:
                 body = await whole_body(request.receive, SETTINGS_BYTES, bounds)
-                _fill_to_make(job, _parsed(SampleSettings, body), choices, bounds)
+                await asyncio.to_thread(_fill_to_make, job, _parsed(SampleSettings, body), choices, bounds)
             else:
                 pieces = pieces_of_body(request.receive, bounds.body_bytes, bounds)
                 form = await form_of(content_type, pieces, job.folder, bounds, lambda size: queue.grew(job, size))
                 await asyncio.to_thread(_fill_to_translate, job, form, choices)
             queue.add(job)
         except BaseException:
-            queue.drop(job)
+            await asyncio.to_thread(queue.forget, job)
             raise
         return view(job)
 
     @router.get("/jobs/{name}", response_model=JobAnswer, summary="What has become of a job")
     async def look(name: str, wait: Annotated[float, Query(ge=0, le=WAIT_SECONDS)] = 0) -> dict[str, Any]:
         """With `wait`, the answer comes when the job is over, or after so many seconds."""
-        job, end = queue.find(name), time.monotonic() + wait
+        job, end = await asyncio.to_thread(queue.find, name), time.monotonic() + wait
         while not (job.is_over or queue.is_closed) and time.monotonic() < end:
             await asyncio.sleep(POLL_SECONDS)
         return view(job)
@@ -119,7 +119,7 @@ def _fill_to_make(job: Job, settings: SampleSettings, choices: Choices, bounds: 
         raise Refused(422, f"count: {settings.total} pictures are too many; up to {bounds.samples} are made at once")
     if settings.interpolate is not None and settings.count < 2:
         raise Refused(422, "interpolate: a walk goes from picture to picture: count is at least 2")
-    validated(job.choice.defaults, job.choice.options, settings.options)
+    check_options(job.choice.defaults, job.choice.options, settings.options)
     job.settings, job.pieces = settings, pieces_to_make(job, settings)
 
 
@@ -134,14 +134,17 @@ def _fill_to_translate(job: Job, form: Form, choices: Choices) -> None:
         raise Refused(422, "pictures: none came; a form has a part pictures for each")
     if form.masks and not job.choice.fills:
         raise Refused(422, f"masks: {job.choice.id} fills no holes; leave them out")
-    validated(job.choice.defaults, job.choice.options, settings.options)
+    check_options(job.choice.defaults, job.choice.options, settings.options)
     try:
         job.pieces = pieces_of(job, [picture.label for picture in form.pictures], settings)
     except UsageError as error:
         raise Refused(422, str(error)) from error
     job.settings = settings
     for piece, picture in zip(job.pieces, form.pictures, strict=True):
-        piece.source, piece.mask = picture.path, _mask_for(picture, form.masks).path if form.masks else None
+        piece.source = picture.path
+        if form.masks:
+            mask = _mask_for(picture, form.masks)
+            piece.mask, piece.mask_label = mask.path, mask.label
 
 
 def _mask_for(picture: Arrived, masks: list[Arrived]) -> Arrived:
@@ -160,5 +163,7 @@ def _parsed(kind: type[Any], contents: bytes) -> Any:
         return kind.model_validate_json(contents)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part)[:60] for part in first["loc"])
+        where = ".".join(short(str(part), 60) for part in first["loc"][:2])
+        if where.startswith("options."):
+            raise Refused(422, f"settings.{where}: true, false, a finite number, a word or null") from error
         raise Refused(422, f"settings{'.' if where else ''}{where}: {first['msg'][:300]}") from error

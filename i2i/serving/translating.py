@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i2i.errors import UsageError
+from i2i.errors import BrokenPicture, UsageError
 from i2i.images.formats import WRITABLE, Encoding, known_suffix, suffix_for
 from i2i.inference.files import Files
 from i2i.inference.manifest import Manifest, settings_hash
@@ -17,8 +17,10 @@ from i2i.inference.pending import Pending, Todo
 from i2i.inference.places import Job as FileJob
 from i2i.inference.places.naming import Names, Naming
 from i2i.inference.translator import Translator
+from i2i.serving.bounds import Bounds
 from i2i.serving.jobs import Job, Piece
 from i2i.serving.labels import split, told_apart
+from i2i.serving.previews import ANSWER_PIXELS, SENT_PIXELS, can_be_shown
 from i2i.serving.settings import TranslateSettings
 
 
@@ -64,7 +66,9 @@ class Listening(Onlooker):
         self.job.told(text)
 
 
-def translate(job: Job, translator: Translator, grew: Callable[[int], object], words: Callable[[str], str]) -> None:
+def translate(
+    job: Job, translator: Translator, bounds: Bounds, grew: Callable[[int], object], words: Callable[[str], str]
+) -> None:
     """Translate all of a job's pictures; `grew` is told of bytes that were written, `words` makes texts presentable.
 
     Raises `Abandoned` where it was cancelled, `I2IError` where nothing can be written.
@@ -79,6 +83,8 @@ def translate(job: Job, translator: Translator, grew: Callable[[int], object], w
 
     def written(done: FileJob) -> None:
         piece = pieces[done.name]
+        piece.is_shown = can_be_shown(done.target, bounds.answers(), ANSWER_PIXELS)
+        piece.is_source_shown = can_be_shown(done.source, bounds.limits(), SENT_PIXELS)
         piece.state, piece.fraction = "done", 1.0
 
     with Manifest.open(out, settings_hash(decided)) as manifest:
@@ -89,13 +95,18 @@ def translate(job: Job, translator: Translator, grew: Callable[[int], object], w
                 piece = pieces[done.job.name]
                 piece.lost = [words(phrase) for phrase in done.lost]
                 if done.broken is not None:
-                    piece.state, piece.error = "failed", words(done.broken.reason)
+                    piece.state, piece.error = "failed", words(_reason(done.broken, piece))
                 else:
                     grew(_size(piece.target))
                 if job.is_unwanted:
                     raise Abandoned
     if job.is_unwanted:
         raise Abandoned
+
+
+def _reason(broken: BrokenPicture, piece: Piece) -> str:
+    """Why a picture could not be translated, be it for its mask."""
+    return f"{piece.mask_label}: {broken.reason}" if broken.path == piece.mask else broken.reason
 
 
 def _file_job(piece: Piece) -> FileJob:

@@ -54,13 +54,15 @@ def compute(job: Job, queue: Queue, shelf: Shelf) -> None:
 def _compute(job: Job, queue: Queue, shelf: Shelf) -> None:
     assert job.choice is not None
     assert job.settings is not None
+    if not job.folder.is_dir():
+        raise I2IError("the server's folder has gone; start it anew")
     translator = shelf.translator(job.choice).with_options(**job.settings.options)
     for remark in translator.remarks:
         job.told(_words(remark, job))
     if isinstance(job.settings, SampleSettings):
         make(job, translator, lambda size: queue.grew(job, size))
     else:
-        translate(job, translator, lambda size: queue.grew(job, size), lambda text: _words(text, job))
+        translate(job, translator, shelf.bounds, lambda size: queue.grew(job, size), lambda text: _words(text, job))
 
 
 def _empty(job: Job) -> None:
@@ -79,9 +81,9 @@ def _sole_reason(job: Job) -> str:
 def _words(text: str, job: Job) -> str:
     """One line, without places on this machine: files are called as the client called them."""
     for piece in job.pieces:
-        for path in (piece.source, piece.mask, piece.target):
+        for path, label in ((piece.source, piece.label), (piece.mask, piece.mask_label), (piece.target, piece.label)):
             if path is not None:
-                text = text.replace(str(path), piece.label)
+                text = text.replace(str(path), label)
     assert job.choice is not None
     if not isinstance(job.choice.source, Recipe):
         text = text.replace(str(job.choice.source), job.choice.title)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 PIECE = 2**18
@@ -31,7 +31,7 @@ class _Passing(io.RawIOBase):
         return contents
 
 
-def zipped(files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
+def zipped(files: Iterable[tuple[str, Path]]) -> Generator[bytes]:
     """The bytes of a zip of these (name, path), not compressed, as pictures are already."""
     passing, now = _Passing(), time.localtime()[:6]
     with zipfile.ZipFile(passing, "w", zipfile.ZIP_STORED) as archive:

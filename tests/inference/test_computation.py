@@ -248,6 +248,22 @@ def test_a_model_that_fails_at_grey_is_asked_for_the_picture_all_the_same():
     assert torch.equal(done.picture, translator(Blur()).translate(picture))
 
 
+def test_an_onlooker_learns_how_the_frames_of_a_file_come_along(tmp_path):
+    class Telling(Blur):
+        def translate(self, images, request):
+            request.report(0.5)
+            return super().translate(images, request)
+
+    pages = [Image.effect_noise((9, 9), 90) for _ in range(4)]
+    pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
+    hearing, jobs = Hearing(), plan([tmp_path / "a.gif"], tmp_path / "out")
+    with Manifest.open(jobs.destination, "") as manifest:
+        files = Files(translator(Telling()), manifest)
+        (done,) = files.translated(Pending(jobs, manifest), onlooker=hearing)
+    assert done.broken is None
+    assert hearing.fractions == [(frame + part) / 4 for frame in range(4) for part in (0.5, 1)]
+
+
 def test_a_model_is_measured_once_for_all_files_and_frames_and_frames_come_one_by_one(tmp_path, monkeypatch):
     opened, alive = [], []
 

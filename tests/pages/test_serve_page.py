@@ -248,6 +248,71 @@ def test_a_pasted_picture_is_taken_and_results_outlast_a_reload(wide) -> None:
     wide.locator(".job before-after").wait_for()
 
 
+def test_a_closed_tab_loses_no_job(wide, served: str) -> None:
+    wide.select_option("#model", "snail")
+    wide.set_input_files("#files", [file("kept.png", png())])
+    job(wide)
+    another = wide.context.new_page()
+    wide.close()
+    another.goto(served)
+    assert "kept.png" in job(another).inner_text()
+    another.get_by_role("button", name="Remove").click()
+    another.reload()
+    another.wait_for_selector("#model option", state="attached")
+    assert another.locator(".job").count() == 0
+
+
+def test_what_is_too_large_to_be_shown_says_so_without_a_slider(wide, looked) -> None:
+    wide.select_option("#model", "snail")
+
+    def unseen(route) -> None:
+        told = route.fetch().json()
+        for picture in told["pictures"]:
+            picture.update({"preview": None} if picture["label"] == "large.png" else {"original": None})
+        route.fulfill(json=told)
+
+    wide.route("**/api/jobs/*", lambda route: unseen(route) if route.request.method == "GET" else route.continue_())
+    wide.set_input_files("#files", [file("large.png", png()), file("scan.png", png())])
+    large, scan = job(wide).locator("figure").all()
+    assert "too large to show; download it" in large.inner_text()
+    assert large.locator("before-after").count() == 0
+    assert large.get_by_role("link").get_attribute("href").endswith("/pictures/0")
+    scan.scroll_into_view_if_needed()
+    assert scan.locator("before-after").get_attribute("before").endswith("/pictures/1/preview")
+    assert scan.locator("before-after").get_attribute("after") is None
+
+
+def test_models_are_offered_in_order_and_described_in_words(wide) -> None:
+    def with_run(route) -> None:
+        told = route.fetch().json()
+        snail = next(model for model in told["models"] if model["id"] == "snail")
+        shipped = {**snail, "id": "monet", "title": "monet", "origin": "shipped"}
+        run = {**snail, "id": "run:x", "title": "x", "origin": "run", "step": 5, "written": 86400 * 365}
+        route.fulfill(json={**told, "models": [run, shipped]})
+
+    wide.route("**/api/models", with_run)
+    wide.reload()
+    wide.wait_for_selector("#model option", state="attached")
+    assert wide.locator("optgroup").evaluate_all("groups => groups.map((group) => group.label)") == [
+        "Shipped with plugins",
+        "Your runs",
+    ]
+    assert wide.locator("#model").input_value() == "monet"
+    assert wide.locator("#summary").inner_text() == "Repaints pictures in their own size. (negatives, slowly)"
+    label = wide.locator("#model option").nth(1).inner_text()
+    assert label.startswith("x · step 5, ")
+    assert "1971" in label
+
+
+def test_no_part_of_the_tools_scrolls_by_itself(open_page, served: str) -> None:
+    page = open_page(served, 1280, 800)
+    page.wait_for_selector("#model option", state="attached")
+    page.select_option("#model", "snail")
+    assert page.evaluate("getComputedStyle(document.querySelector('.tools')).overflowY") == "visible"
+    assert page.locator("#sample").is_hidden()
+    page.get_by_text("It starts at once").wait_for()
+
+
 def test_a_picture_that_is_too_large_is_not_even_sent(wide) -> None:
     wide.select_option("#model", "snail")
     wide.route("**/api/models", lambda route: route.fulfill(json=_small(route.fetch().json())))

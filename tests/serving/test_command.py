@@ -17,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from i2i.disk.locking import OCCUPIED, Occupation
 from i2i.errors import I2IError, UsageError
 from i2i.serving.folder import own_folder
 from i2i.serving.server import listening
 
 SNAIL = Path(__file__).parent / "snail"
+NO_RUNS = "no runs in runs/; --runs DIR offers those of another folder, --weights FILE a weights file\n"
 WITHOUT = """
 import sys
 for name in ("fastapi", "starlette", "uvicorn", "python_multipart"):
@@ -57,8 +59,15 @@ def test_a_signal_ends_it_though_a_picture_is_at_work_and_nothing_is_left(
     while json.load(urllib.request.urlopen(f"{address}api/jobs/{job}"))["fraction"] == 0:
         pass
     assert len(list(folder.glob("i2i-serve-*/job-*/in/*"))) == 1
-    server.send_signal(number)
-    assert server.communicate(timeout=30) == ("", "Error: stopped\n")
+    port = int(address.rpartition(":")[2].strip("/"))
+    with closing(socket.create_connection(("127.0.0.1", port))) as sender:
+        if number == signal.SIGINT:  # a request that is cut off is no news
+            kind = "Host: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 999"
+            sender.sendall(f"POST /api/jobs HTTP/1.1\r\n{kind}\r\n\r\n".encode() + head)
+            while json.load(urllib.request.urlopen(f"{address}api/health"))["busy"] < 2:
+                pass
+        server.send_signal(number)
+        assert server.communicate(timeout=30) == ("", f"{NO_RUNS}Error: stopped\n")
     assert server.returncode == 128 + number
     assert list(folder.iterdir()) == []
 
@@ -96,6 +105,26 @@ def test_what_a_killed_server_left_is_removed_and_nothing_else(tmp_path: Path) -
             there = {path.name for path in tmp_path.iterdir()}
             assert there == {living.name, folder.name, "i2i-serve-else", "i2i-serve-link"}
     assert {path.name for path in tmp_path.iterdir()} == {"i2i-serve-else", "i2i-serve-link"}
+
+
+def test_a_folder_stays_marked_until_it_is_empty(tmp_path: Path, monkeypatch) -> None:
+    left = []
+    monkeypatch.setattr(Occupation, "end", lambda occupation: left.extend(path.name for path in folder.iterdir()))
+    with own_folder(tmp_path) as folder:
+        (folder / "job" / "in").mkdir(parents=True)
+        (folder / "more").touch()
+    assert left == [OCCUPIED]
+
+
+def test_runs_that_are_not_offered_are_told() -> None:
+    from i2i.cli.serve import _left_out
+
+    many = {f"run{number}": "stopped at step 5 of 10" for number in range(12)}
+    told = list(_left_out(many, Path("runs"), True))
+    assert told[0] == "not offered: run run0 (stopped at step 5 of 10)"
+    assert told[10:] == ["not offered: 2 more runs; i2i runs lists them"]
+    assert list(_left_out({}, Path("mine"), False)) == [NO_RUNS.replace("runs/", "mine/").strip()]
+    assert list(_left_out({}, Path("mine"), True)) == []
 
 
 def test_the_example_of_the_guide_works(client, picture, tmp_path: Path) -> None:

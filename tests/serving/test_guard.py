@@ -75,8 +75,9 @@ def test_what_is_no_name_is_refused(client, name: str) -> None:
     [
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
-        {"Origin": "https://127.0.0.1:{port}"},
+        {"Origin": "ftp://127.0.0.1:{port}"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "https://127.0.0.1"},
         {"Origin": "http://localhost:{port}"},
         {"Origin": "http://127.0.0.1:{port}.evil.example"},
         {"Origin": "http://[::1"},
@@ -96,8 +97,9 @@ def test_another_sites_page_can_change_nothing(client, picture, headers: dict[st
     assert list(client.folder.iterdir()) == []
 
 
-def test_this_page_can(client, picture) -> None:
-    given = {"Origin": f"http://127.0.0.1:{client.port}", "Sec_Fetch_Site": "same-origin"}
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_this_page_can_be_it_behind_a_proxy_that_encrypts(client, picture, scheme: str) -> None:
+    given = {"Origin": f"{scheme}://127.0.0.1:{client.port}", "Sec_Fetch_Site": "same-origin"}
     assert client.send(OPTION, ("pictures", "a.png", picture()), **given).status == 201
 
 
@@ -139,7 +141,9 @@ def test_every_answer_has_the_headers_that_keep_it_apart(client, path: str) -> N
         (OPTION | {"options": {"seconds": 1e9}}, "options.seconds: "),
         (OPTION | {"options": {"tint": "blue"}}, "options.tint: "),
         (OPTION | {"options": {"word": "../x"}}, "options.word: a word of at most 200 letters, without / \\ ~, not a"),
-        (OPTION | {"options": {"word": {"a": 1}}}, "settings.options.word"),
+        (OPTION | {"options": {"word": {"a": 1}}}, "settings.options.word: true, false, a finite number, a word or"),
+        (b'{"model": "snail", "options": {"seconds": NaN}}', "settings.options.seconds: true, false, a finite number"),
+        (OPTION | {"options": {"a\nb": 1}}, "options.a?b: this model has no such option; it has seconds"),
         (None, "settings: missing; a form has a part settings"),
     ],
 )
@@ -159,6 +163,11 @@ def test_settings_that_are_wrong_are_refused_in_words(client, picture, settings,
         ({"model": "weights:dots", "count": 1, "interpolate": 5}, "interpolate: a walk goes from picture to picture"),
         ({"model": "weights:dots", "count": 0}, "settings.count: "),
         ({"model": "weights:dots", "count": True}, "settings.count: "),
+        ({"model": "weights:dots", "count": int("9" * 4000)}, "settings.count: Input should be less than or equal to"),
+        (
+            {"model": "weights:dots", "count": 2, "interpolate": int("9" * 4000)},
+            "settings.interpolate: Input should be",
+        ),
         ({"model": "weights:dots"}, "settings.count: Field required"),
     ],
 )

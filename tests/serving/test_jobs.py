@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import io
+import shutil
+import socket
+import stat
+import threading
+import time
 import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy
@@ -14,6 +22,8 @@ from i2i import Weights, load_recipe
 from i2i.inference.loading import load
 from i2i.serving.bounds import Bounds
 from i2i.serving.choices import Choices
+from i2i.serving.previews import can_be_shown, preview
+from i2i.serving.refusals import Refused
 from i2i.training.checkpoints import save_checkpoint
 
 NOISE = numpy.random.default_rng(0)
@@ -54,7 +64,11 @@ def test_a_finished_run_can_be_chosen_and_another_cannot(start, catalog, tmp_pat
         folder = tmp_path / "runs" / name
         save_checkpoint(folder / "checkpoints", step, weights, {}, keep=1)
         (folder / "recipe.yaml").write_text("name: dots\nmodel: {use: dots}\nrun: {steps: 10}\n")
-    client = start(choices=Choices(catalog, tmp_path / "runs"))
+    choices = Choices(catalog, tmp_path / "runs")
+    client = start(choices=choices)
+    models = {model["id"]: model for model in client.get("/api/models").told["models"]}
+    assert models["run:over"]["written"] == pytest.approx(time.time(), abs=600)
+    assert choices.left_out == {"on its way": "stopped at step 5 of 10"}
     ids = [model["id"] for model in client.get("/api/models").told["models"]]
     assert [name for name in ids if name.startswith("run:")] == ["run:over"]
     assert client.over(client.wish({"model": "run:over", "count": 1}))["done"] == 1
@@ -151,6 +165,11 @@ def test_masks_say_what_is_painted(client, picture) -> None:
     several = [("masks", name, stream.getvalue()) for name in ("a.png", "b.png")]
     refused = client.send({"model": "mender"}, ("pictures", "c.png", picture()), *several)
     assert refused.error == "masks: c.png has 0; send one for all, or one a picture, named alike"
+    for contents in (picture((5, 5)), b"GIF89a no"):
+        files = ("pictures", "a.png", picture()), ("masks", "m.png", contents)
+        wrong = client.over(client.send({"model": "mender"}, *files))["error"]
+        assert "m.png" in wrong
+        assert "a.png" not in wrong
     refused = client.send({"model": "snail"}, ("pictures", "c.png", picture()), several[0])
     assert refused.error == "masks: snail fills no holes; leave them out"
 
@@ -162,6 +181,33 @@ def test_previews_are_what_browsers_show(client) -> None:
         assert (shown.status, shown.image.format, shown.image.size) == (200, "WEBP", (16, 12))
     large = client.over(client.send({"model": "snail"}, ("pictures", "a.png", noise(size=(2100, 20)))))
     assert client.get(large["pictures"][0]["preview"]).image.size == (2048, 20)
+
+
+def test_an_answer_is_shown_though_nobody_may_send_one_as_large(start) -> None:
+    client = start(Bounds(pixels=10_000, picture_bytes=31_000))
+    job = client.over(client.send({"model": "enlarger-x4"}, ("pictures", "a.png", noise(size=(50, 50)))))
+    assert client.get(job["pictures"][0]["preview"]).image.size == (200, 200)
+
+
+def test_what_is_too_large_to_be_shown_has_no_preview_and_jpeg_is_decoded_small(tmp_path: Path) -> None:
+    picture, limits = Image.new("RGB", (4200, 4100), "navy"), Bounds().answers()
+    for name in ("a.png", "a.jpg"):
+        picture.save(tmp_path / name)
+    assert [can_be_shown(tmp_path / name, limits, 5_000_000) for name in ("a.png", "a.jpg")] == [False, True]
+    made = preview(tmp_path / "a.jpg", tmp_path, limits, 5_000_000, lambda size: None)
+    assert max(Image.open(made).size) == 2048
+    with pytest.raises(Refused, match="cannot be shown: too large: "):
+        preview(tmp_path / "a.png", tmp_path / "x", limits, 5_000_000, lambda size: None)
+
+
+def test_a_picture_too_large_to_be_shown_says_so_beforehand(client, picture, monkeypatch) -> None:
+    monkeypatch.setattr("i2i.serving.translating.ANSWER_PIXELS", 100)
+    monkeypatch.setattr("i2i.serving.translating.SENT_PIXELS", 50)
+    small, large = client.over(
+        client.send({"model": "snail"}, *[("pictures", "a.png", picture((side, side))) for side in (7, 11)])
+    )["pictures"]
+    assert client.get(small["preview"]).status == client.get(small["original"]).status == 200
+    assert (large["preview"], large["original"], client.get(large["result"]).status) == (None, None, 200)
 
 
 def test_pictures_are_made_and_walks(client) -> None:
@@ -198,6 +244,18 @@ def test_a_job_is_cancelled_within_a_picture_and_between_two(client, picture, se
     assert {each["state"] for each in told["pictures"]} == ({"cancelled"} if seconds > 1 else {"done", "cancelled"})
     assert client.ask("DELETE", f"/api/jobs/{job}").told == {"id": job, "state": "forgotten"}
     assert client.get(f"/api/jobs/{job}").error == "there is no such job; results are forgotten after a while"
+
+
+def test_an_animation_is_cancelled_within_a_frame(client, picture) -> None:
+    stream = io.BytesIO()
+    frames = [Image.new("RGB", (9, 9), (70 * shade, 0, 0)) for shade in range(4)]
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    job = client.send({"model": "snail", "options": {"seconds": 30}}, ("pictures", "a.gif", stream.getvalue())).told
+    told = client.until(job["id"], "working")
+    while not 0 < told["fraction"] < 0.25:
+        told = client.until(job["id"], "working")
+    client.ask("DELETE", f"/api/jobs/{job['id']}")
+    assert client.over(client.send({"model": "snail"}, ("pictures", "next.png", picture())))["state"] == "done"
 
 
 def test_a_job_that_waits_is_cancelled_at_once(start, picture) -> None:
@@ -238,6 +296,100 @@ def test_results_age(start, picture) -> None:
     client.get(f"/api/jobs/{job}?wait=5")
     assert client.get(f"/api/jobs/{job}").status == 404
     assert list(client.folder.iterdir()) == []
+
+
+def test_without_its_folder_nothing_is_taken_and_no_place_in_the_queue_lost(start, picture) -> None:
+    client = start(Bounds(jobs=1))
+    shutil.rmtree(client.folder)
+    for _ in range(2):
+        refused = client.send({"model": "snail"}, ("pictures", "a.png", picture()))
+        assert refused.status == 507
+        assert refused.error == "the server's folder cannot be written to (No such file or directory)"
+    assert not client.folder.exists()
+    client.folder.mkdir()
+    client.over(client.send({"model": "snail"}, ("pictures", "a.png", picture())))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in client.folder.iterdir()} == {0o700}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_is_told_in_words(client, picture, monkeypatch) -> None:
+    full = "the disk is full; try again later, or with fewer pictures"
+    job = client.over(client.send({"model": "snail"}, ("pictures", "a.png", picture())))
+
+    @contextmanager
+    def nowhere(path: Path) -> Iterator[io.BufferedWriter]:
+        with Path("/dev/full").open("wb") as stream:
+            yield stream
+
+    monkeypatch.setattr("i2i.serving.previews.complete_or_not_at_all", nowhere)
+    refused = client.get(job["pictures"][0]["preview"])
+    assert (refused.status, refused.error) == (507, full)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode: io.open("/dev/full", "wb"))  # noqa: SIM115, UP020
+        for size in ((9, 9), (300, 300)):
+            refused = client.send({"model": "snail"}, ("pictures", "a.png", noise(size=size)))
+            assert (refused.status, refused.error) == (507, full)
+    assert client.get("/api/health").told["busy"] == 0
+
+
+def test_an_archive_whose_pictures_have_gone_is_refused_as_a_whole(client, picture) -> None:
+    job = client.over(client.send({"model": "snail"}, ("pictures", "a.png", picture())))
+    next(client.folder.glob("*/out/00000.png")).unlink()
+    refused = client.get(job["all"])
+    assert (refused.status, refused.error) == (404, "there are no such pictures any more")
+
+
+def test_a_download_that_is_broken_off_counts_until_then_and_leaves_nothing(start) -> None:
+    client, contents = start(Bounds(kept_bytes=20_000_000)), noise("BMP", (1400, 1400))
+    job = client.over(client.send({"model": "snail"}, ("pictures", "a.bmp", contents)))
+    with closing(socket.socket()) as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(("127.0.0.1", client.port))
+        reader.sendall(f"GET {job['all']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        reader.recv(100)
+        client.ask("DELETE", f"/api/jobs/{job['id']}")
+        assert len(list(client.folder.iterdir())) == 1
+        assert client.over(client.send({"model": "snail"}, ("pictures", "a.bmp", contents)))["state"] == "failed"
+    end = time.monotonic() + 10
+    while list(client.folder.glob("*/*/*")) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not list(client.folder.glob("*/*/*"))
+
+
+def test_who_waits_for_slow_previews_or_models_keeps_nobody_else_waiting(client, picture, monkeypatch) -> None:
+    job = client.over(client.send({"model": "snail"}, ("pictures", "a.png", picture())))
+    gate = threading.Event()
+
+    def slow(*given: object) -> Path:
+        gate.wait(20)
+        raise Refused(404, "late")
+
+    monkeypatch.setattr("i2i.serving.results.preview", slow)
+    monkeypatch.setattr(Choices, "find", slow)
+    with ThreadPoolExecutor(50) as pool:
+        asked = [pool.submit(client.get, job["pictures"][0]["original"]) for _ in range(48)]
+        asked.append(pool.submit(client.wish, {"model": "weights:dots", "count": 1}))
+        try:
+            while client.get("/api/health").told["busy"] == 0:
+                assert client.get("/api/models").status == 200
+            assert not any(each.done() for each in asked)
+            assert client.get("/api/models").status == 200
+        finally:
+            gate.set()
+        assert {each.result().status for each in asked} == {404}
+
+
+def test_files_are_removed_while_others_go_on(client, picture, monkeypatch) -> None:
+    job = client.over(client.send({"model": "snail"}, ("pictures", "a.png", picture())))
+    seen = []
+
+    def remove(folder: Path, **how: object) -> None:
+        seen.append(client.get("/api/health").status)
+        (folder / "removed").touch()
+
+    monkeypatch.setattr("i2i.serving.queue.shutil.rmtree", remove)
+    assert client.ask("DELETE", f"/api/jobs/{job['id']}").status == 200
+    assert seen == [200]
 
 
 def test_the_api_describes_itself(client) -> None:

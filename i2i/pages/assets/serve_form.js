@@ -1,5 +1,6 @@
 // The models, the options that the chosen one has, and what they are set to.
-const ORIGINS = { weights: "Weights files", run: "Runs", shipped: "Shipped with plugins", recipe: "Without weights" };
+const ORIGINS = { weights: "Weights files", shipped: "Shipped with plugins", run: "Your runs", recipe: "Without weights" };
+const JOBS = "i2i-jobs";
 
 export function make(kind, name = "", attributes = {}, ...children) {
   const element = document.createElement(kind);
@@ -27,7 +28,7 @@ export class Form {
     const groups = Object.entries(ORIGINS).map(([origin, label]) => {
       const group = make("optgroup", "", { label });
       for (const model of models.filter((each) => each.origin === origin)) {
-        group.append(new Option(model.title, model.id));
+        group.append(new Option(nameOf(model), model.id));
       }
       return group;
     });
@@ -41,10 +42,7 @@ export class Form {
     const { at, model } = this;
     if (!model) return;
     remember("model", model.id);
-    const does = [model.translates && (model.scale > 1 ? `enlarges ×${model.scale}` : "translates")];
-    does.push(model.samples && "makes pictures", model.fills && "fills holes");
-    const step = model.step === null ? [] : [`step ${model.step}`];
-    at("summary").textContent = [model.summary, does.filter(Boolean).join(", "), ...step].join(" · ");
+    at("summary").textContent = `${doings(model)} (${model.summary})`;
     at("note").hidden = !model.note;
     at("note").querySelector("p").textContent = model.note;
     at("translate").hidden = !model.translates;
@@ -137,7 +135,23 @@ class Field {
   }
 }
 
-// A browser may keep nothing: then nothing is remembered.
+function nameOf(model) {
+  if (model.origin !== "run") return model.title;
+  const day = new Date(1000 * model.written).toLocaleDateString(undefined, { dateStyle: "medium" });
+  return `${model.title} · step ${model.step}, ${day}`;
+}
+
+// What a model does to pictures, in words.
+function doings(model) {
+  const larger = `Makes pictures ${model.scale} times as wide and high.`;
+  const done = [];
+  if (model.fills) done.push("Paints what is transparent or masked and leaves the rest as it is.");
+  else if (model.translates) done.push(model.scale > 1 ? larger : "Repaints pictures in their own size.");
+  if (model.samples) done.push("Makes new pictures out of nothing.");
+  return done.join(" ");
+}
+
+// A browser may keep nothing: then nothing is remembered. What is chosen is each tab's own, jobs are everybody's.
 export function remembered(name) {
   try {
     return sessionStorage.getItem(`i2i-${name}`);
@@ -149,6 +163,31 @@ export function remembered(name) {
 export function remember(name, value) {
   try {
     sessionStorage.setItem(`i2i-${name}`, value);
+  } catch {
+    // as above
+  }
+}
+
+// [id, title, title of the model] each, the oldest first.
+export function notedJobs() {
+  try {
+    return JSON.parse(localStorage.getItem(JOBS)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+export function noteJob(...job) {
+  keepJobs([...notedJobs(), job].slice(-100));
+}
+
+export function forgetJob(id) {
+  keepJobs(notedJobs().filter(([other]) => other !== id));
+}
+
+function keepJobs(jobs) {
+  try {
+    localStorage.setItem(JOBS, JSON.stringify(jobs));
   } catch {
     // as above
   }

@@ -1,10 +1,10 @@
 // Jobs as cards: how far they are, what came of them.
-import { make, remember, remembered } from "./serve_form.js";
+import { Cell } from "./serve_cell.js";
+import { forgetJob, make, noteJob, notedJobs } from "./serve_form.js";
 
 const SOON = 300; // milliseconds between two looks at first; later more
 const SELDOM = 2000;
 const OVER = new Set(["done", "failed", "cancelled"]);
-const WORDS = { waiting: "waits", working: "at work", cancelled: "cancelled" };
 
 export class Jobs {
   constructor(place, { said, empty }) {
@@ -21,29 +21,22 @@ export class Jobs {
 
   close(card) {
     this.cards.delete(card);
+    if (card.id) forgetJob(card.id);
     card.element.remove();
     this.changed();
   }
 
   changed() {
     this.empty.hidden = this.cards.size > 0;
-    const told = [...this.cards].filter((card) => card.id).map((card) => [card.id, card.title, card.model?.title]);
-    remember("jobs", JSON.stringify(told));
   }
 
   say(text) {
     this.said.textContent = text;
   }
 
-  // Those of this page before it was loaded anew.
+  // Those of this browser, from before the page was loaded anew or closed, and of other tabs.
   recall() {
-    let told = [];
-    try {
-      told = JSON.parse(remembered("jobs")) ?? [];
-    } catch {
-      // somebody else's
-    }
-    for (const [id, title, model] of told) this.open(title, { title: model }).look(id, true);
+    for (const [id, title, model] of notedJobs()) this.open(title, { title: model }).look(id, true);
   }
 }
 
@@ -107,7 +100,7 @@ class Card {
 
   follow(told) {
     this.id = told.id;
-    this.jobs.changed();
+    noteJob(told.id, this.title, this.model?.title);
     this.show(told);
   }
 
@@ -137,7 +130,7 @@ class Card {
     this.element.dataset.state = told.state;
     const isWalk = told.kind === "sample" && told.walk;
     this.grid.className = `grid${told.kind === "sample" ? " small" : ""}${told.total === 1 ? " one" : ""}`;
-    if (!isWalk) for (const picture of told.pictures) this.cell(picture).show(picture);
+    if (!isWalk) for (const picture of told.pictures) this.cell(picture, told.kind).show(picture);
     if (!OVER.has(told.state)) {
       const ahead = told.ahead ? `waits for ${told.ahead} ${told.ahead === 1 ? "job" : "jobs"} before it` : "";
       this.tell(ahead || (told.state === "waiting" ? "waits" : `${told.done} of ${told.total} done`));
@@ -157,9 +150,9 @@ class Card {
     this.offer(...offers, ["Remove", () => this.remove()]);
   }
 
-  cell(picture) {
+  cell(picture, kind) {
     if (!this.cells.has(picture.number)) {
-      const cell = new Cell(picture, this.model);
+      const cell = new Cell(picture, this.model, kind);
       this.cells.set(picture.number, cell);
       this.grid.append(cell.element);
     }
@@ -197,52 +190,5 @@ class Card {
     this.isGone = true;
     this.jobs.close(this);
     if (this.id) await fetch(`/api/jobs/${this.id}`, { method: "DELETE" }).catch(() => {});
-  }
-}
-
-class Cell {
-  constructor(picture, model) {
-    this.model = model;
-    this.frame = make("div", "waits");
-    this.name = make("span", "name", {}, picture.label);
-    this.state = make("span", "state");
-    this.element = make("figure", "picture", {}, this.frame, make("figcaption", "", {}, this.name, this.state));
-    this.shown = "";
-  }
-
-  show(picture) {
-    const key = `${picture.state} ${picture.fraction}`;
-    if (key === this.shown) return;
-    this.shown = key;
-    this.element.dataset.state = picture.state;
-    if (picture.state === "done") {
-      this.finish(picture);
-      return;
-    }
-    const share = picture.fraction > 0 ? `, ${Math.round(100 * picture.fraction)} %` : "";
-    const isFailed = picture.state === "failed";
-    this.state.className = isFailed ? "state bad" : "state";
-    this.state.textContent = isFailed ? picture.error || "failed" : "";
-    this.frame.textContent = isFailed ? "✕" : WORDS[picture.state] + share;
-  }
-
-  finish(picture) {
-    this.state.className = "state";
-    this.state.textContent = picture.lost.join("; ");
-    const link = make("a", "get", { href: picture.result, download: picture.name, "aria-label": `Download ${picture.name}` }, "Download");
-    this.state.after(link);
-    if (!picture.original) {
-      const image = make("img", "made", { src: picture.result, alt: picture.name, loading: "lazy" });
-      this.frame.replaceWith(image);
-      return;
-    }
-    const seen = new IntersectionObserver((entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      seen.disconnect();
-      const labels = { "before-label": "before", "after-label": this.model?.title ?? "after" };
-      this.frame.replaceWith(make("before-after", "", { before: picture.original, after: picture.preview, ...labels }));
-    });
-    this.frame.textContent = "";
-    seen.observe(this.frame);
   }
 }
