@@ -187,7 +187,7 @@ def test_where_nothing_can_be_written_the_place_is_told(tint: Catalog, file: Pat
     out = file / "w.safetensors"
     with pytest.raises(I2IError) as raised:
         import_weights(tint, file, out)
-    assert str(raised.value) == f"{out}: cannot be written: File exists"
+    assert str(raised.value) == f"{out}: cannot be written ({file} is not a folder)"
 
 
 def test_the_command_says_what_was_found_and_what_to_do_next(

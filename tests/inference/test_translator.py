@@ -107,8 +107,9 @@ def test_weights_are_chosen_in_the_order_that_the_design_names(run, tmp_path, mo
     RunFolder.open(run).write_best(None)
     with pytest.raises(UsageError, match=r"say with what: --plugin NAME, --run DIR or --weights FILE"):
         choose_weights(catalog, None, None, None)
-    with pytest.raises(UsageError, match=r"no weights for cyclegan-digits: none are shipped .* `i2i fit --plugin"):
-        choose_weights(catalog, "cyclegan-digits", None, None)
+    with pytest.raises(UsageError, match=r"no weights for cyclegan: none are shipped .* `i2i fit --plugin"):
+        choose_weights(catalog, "cyclegan", None, None)
+    assert choose_weights(catalog, "cyclegan-digits", None, None)[1] == "shipped with cyclegan-digits"
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "first").symlink_to(run)
     path, why = choose_weights(catalog, "cyclegan-digits", None, None)
