@@ -308,3 +308,25 @@ def test_the_page_is_strict_json_whatever_the_names(work: Path) -> None:
     text = (work / "gallery.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text
     assert json.dumps(content()["labels"]) == '["</script><b>"]'
+
+
+def test_no_picture_is_lost_where_names_differ_in_case_or_end_in_two_suffixes(work: Path) -> None:
+    for name in ("a.png", "a.jpg", "a.png.jpg", "A.PNG", "b.png"):
+        draw(work / "odd" / name)
+    assert run("odd")[0] == 0
+    assert rows() == {"a.png": ["odd/a.png"], "a.jpg": ["odd/a.jpg"], "a.png.jpg": ["odd/a.png.jpg"],
+                      "A": ["odd/A.PNG"], "b": ["odd/b.png"]}  # fmt: skip
+    draw(work / "odd" / "A.png")
+    draw(work / "odd" / "a.PNG")
+    assert run("odd")[0] == 0
+    assert sorted(address for (address,) in rows().values()) == sorted(
+        f"odd/{path.name}" for path in (work / "odd").iterdir()
+    )
+
+
+def test_a_name_as_long_as_file_systems_allow_is_converted(work: Path) -> None:
+    draw(work / "long" / f"{'ü' * 125}.tif")
+    code, said, complaint = run("long")
+    assert (code, complaint) == (0, ""), said
+    ((address,),) = rows().values()
+    assert (work / unquote(address)).is_file()

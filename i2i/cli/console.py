@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from i2i.cli.fit import spoken
-from i2i.cli.saying import is_live, is_quiet
+from i2i.cli.saying import is_live, is_quiet, warn
 from i2i.ranks.group import is_first
 from i2i.training.layout import REPORT, SAMPLES
 from i2i.training.listener import Listener
@@ -128,9 +128,20 @@ class Mute(Console):
         """Nothing."""
 
 
+class Hushed(Mute):
+    """Says what went wrong, and nothing else."""
+
+    def warned(self, text: str) -> None:
+        """One line, on standard error."""
+        with suppress(OSError):
+            warn(text)
+
+
 def console_of(title: str, beside_answers: bool = False) -> Console:
     """Of this process, if it speaks for all ranks and is to speak; on standard error, where answers go to the other."""
-    return Console(title, beside_answers) if is_first() and not is_quiet() else Mute(title)
+    if not is_first():
+        return Mute(title)
+    return Hushed(title) if is_quiet() else Console(title, beside_answers)
 
 
 def data_lines(found: Mapping[str, object]) -> Iterator[str]:

@@ -59,5 +59,5 @@ class Events:
 
 def _key(event: Mapping[str, object]) -> tuple[object, ...]:
     """What makes two the same: of a picture that was left out not when it was met."""
-    kind, text = event.get("kind"), event.get("text")
+    kind, text = str(event.get("kind")), str(event.get("text"))
     return (kind, text) if kind == "broken" else (event.get("step"), kind, text)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +15,7 @@ from torch import Tensor
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.images.decode import to_image
 from i2i.images.encode import write_picture
+from i2i.training import lines
 from i2i.training.basis import Basis
 from i2i.training.layout import PICTURES, STEP, VALIDATION, name_of
 
@@ -90,10 +89,7 @@ def forget_after(run: Path, step: int) -> None:
     file = run / VALIDATION / PICTURES
     if not file.exists():
         return
-    found: Mapping[str, Any] = {}
-    with suppress(ValueError):
-        found = json.loads(file.read_text(encoding="utf-8"))
-    if found.get("step", step + 1) > step:
+    if lines.step_of(file.read_text(encoding="utf-8")) > step:  # or of nobody knows which step
         file.unlink()
         shutil.rmtree(file.parent, ignore_errors=True)
 

@@ -47,7 +47,7 @@ class Explosions:
     def way_back(self, checkpoints: Path, complaint: str) -> Path:
         """The last checkpoint of before. Raises `I2IError` where it went back already, or none is intact."""
         began = self.loop.step - self.loop.turns.guard.in_a_row  # the weights of that step may be those that exploded
-        checkpoint = newest_checkpoint(checkpoints, self.logbook.listener.said, before=began)
+        checkpoint = newest_checkpoint(checkpoints, self.logbook.listener.warned, before=began)
         if checkpoint is None:
             raise I2IError(f"{complaint}, and {checkpoints} holds no intact checkpoint to go back to; {TO_TRY}")
         if self.loop.returns:
@@ -58,7 +58,7 @@ class Explosions:
         """The loop is back at an earlier step."""
         self.masked = self.loop.turns.guard.skipped
         text = f"{complaint}: back to step {self.loop.step}, on with other batches and half the learning rates"
-        self.logbook.listener.said(text)
+        self.logbook.listener.warned(text)
         self.logbook.note("returned", text)
 
 

@@ -110,7 +110,7 @@ class Fit:
         assert self.folder is not None
         if not isinstance(error, Interrupted | RankLost):
             resume_it = f"i2i fit --resume {shlex.quote(str(self.folder.path))}"
-            self.listener.said(f"step {self.saved_step} is saved; once that is mended: {resume_it}")
+            self.listener.warned(f"step {self.saved_step} is saved; once that is mended: {resume_it}")
         if not isinstance(error, Interrupted):
             self.logbook.note_end(" ".join(str(error).split()) or type(error).__name__)
         self.logbook.close()
@@ -185,7 +185,7 @@ class Fit:
         rate = self.loop.trainer.learning_rate
         if idle := [name for name in self.loop.optimizers if not rate(name, self.steps - 1)]:
             text = f"the schedule of {', '.join(idle)} ends before step {self.steps}: the last steps teach nothing"
-            self.listener.said(f"{text}; to go further, start a new run with --init and a longer schedule")
+            self.listener.warned(f"{text}; to go further, start a new run with --init and a longer schedule")
 
     def try_one_step(self) -> DryRun:
         """One step without a run folder: what was found, how long it takes, how much memory."""

@@ -12,6 +12,10 @@ class Listener:
     def said(self, text: str) -> None:
         """One line worth telling."""
 
+    def warned(self, text: str) -> None:
+        """The same of what went wrong, though the run goes on."""
+        self.said(text)
+
     def started(self, first_step: int, steps: int) -> None:
         """The loop begins."""
 

@@ -38,7 +38,7 @@ class Logbook:
             return
         self.events = Events(folder.path / EVENTS)
         if self.recipe.run.report:
-            self.report = Reporting(folder.path, self.listener.said)
+            self.report = Reporting(folder.path, self.listener.warned)
         self._start_trackers()
         for event in self.waiting:
             self._write(event)
@@ -77,19 +77,19 @@ class Logbook:
 
     def warn(self, kind: Kind, text: str) -> None:
         """Say it too."""
-        self.listener.said(f"step {self.loop.step}: {text}")
+        self.listener.warned(f"step {self.loop.step}: {text}")
         self.note(kind, text)
 
     def leave_out(self, text: str) -> None:
         """Say that a picture was left out; the first ones are remembered."""
-        self.listener.said(text)
+        self.listener.warned(text)
         self.left_out += 1
         if self.left_out <= MOST_BROKEN:
             self.note("broken", text)
 
     def sum_up_left_out(self, text: str) -> None:
         """Say how many were."""
-        self.listener.said(text)
+        self.listener.warned(text)
         if self.left_out > MOST_BROKEN:
             with suppress(I2IError):  # of a disk that is full, something else tells
                 self.note("broken", text)

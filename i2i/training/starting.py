@@ -185,7 +185,7 @@ def _make_folder(fit: Fit, path: Path, environment: dict[str, Any]) -> None:
 
 
 def _newest(folder: RunFolder, listener: Listener) -> Path:
-    checkpoint = newest_checkpoint(folder.checkpoints, listener.said)
+    checkpoint = newest_checkpoint(folder.checkpoints, listener.warned)
     if checkpoint is None:
         raise I2IError(f"{folder.path}: holds no intact checkpoint to go on from; start again with another --out")
     return checkpoint
@@ -217,14 +217,14 @@ def _continued(
         before, after = (flat({key: found.get(key)}) for found in (state["environment"], now))
         names = [name for name in after if before.get(name) != after[name]]
         if other := ", ".join(f"{name} was {before.get(name)}, is {after[name]}" for name in names):
-            listener.said(f"{other}: the run goes on, but not bit for bit as it would have")
+            listener.warned(f"{other}: the run goes on, but not bit for bit as it would have")
     return fit
 
 
 def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: MakesValidation | None = None) -> Fit:
     refuse_without(validation, recipe)
     runtime = Runtime.choose(recipe.run.device, recipe.run.precision)
-    tracking = Tracking.of(recipe, listener.said) if runtime.is_first else Tracking({}, listener.said)
+    tracking = Tracking.of(recipe, listener.warned) if runtime.is_first else Tracking({}, listener.warned)
     recipe = with_scale(recipe)
     dataset = build_dataset(recipe)
     recipe = with_steps(with_classes(recipe, dataset), dataset)

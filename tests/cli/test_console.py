@@ -245,11 +245,13 @@ def test_progress_is_as_loud_as_the_command(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(counter(Loudness.VERBOSE), PlainCounter)
 
 
-def test_a_run_that_is_quiet_hears_signals_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    for loudness, text in ((Loudness.QUIET, ""), (Loudness.NORMAL, "step 1\n")):
+def test_a_run_that_is_quiet_hears_signals_and_says_what_goes_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    heard = {Loudness.QUIET: ("", "wrong\n"), Loudness.NORMAL: ("step 1\nwrong\n", "")}
+    for loudness, told in heard.items():
         with click.Context(i2i, obj=Voice(loudness)), console_of("a run") as console:
             console.said("step 1")
-        assert capsys.readouterr().out == text
+            console.warned("wrong")
+        assert tuple(capsys.readouterr()) == told
 
 
 def test_what_comes_next_is_a_command_to_paste(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from i2i import I2IError, resume, start
 from i2i.errors import BrokenPicture, Interrupted
 from i2i.training import lines
 from i2i.training.checkpoints import newest_checkpoint
-from i2i.training.events import MOST_BROKEN
+from i2i.training.events import MOST_BROKEN, Event, Events
 from i2i.training.starting import fork
 from i2i.training.validation import Measured, Validation
 
@@ -178,3 +178,13 @@ def test_a_run_of_which_nothing_is_to_be_told_has_no_file(catalog, alien_recipe,
     run = start(catalog, alien_recipe("run.report=false"), tmp_path / "run").run().path
     assert not (run / "events.jsonl").exists()
     assert not (run / "report.html").exists()
+
+
+def test_a_line_that_somebody_spoiled_hinders_nothing(tmp_path):
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"step": 1, "kind": ["x"], "text": {}}\n')
+    events = Events(file)
+    event = Event(2, "best", "kid 0.1")
+    assert events.is_new(event)
+    events.write(event)
+    assert not Events(file).is_new(event)

@@ -209,3 +209,12 @@ def test_a_run_that_goes_on_shows_no_pictures_of_steps_that_it_takes_again(catal
     assert not (tmp_path / "run" / "validation").exists()
     whole = start(catalog, alien_recipe(*options), tmp_path / "whole", validation=validation).run()
     assert told(going.run().path) == told(whole.path)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"step": "x"}', "{", "7"])
+def test_what_somebody_spoiled_is_removed_when_a_run_goes_on(tmp_path, content):
+    file = tmp_path / "validation" / "pictures.json"
+    file.parent.mkdir()
+    file.write_text(content)
+    forget_after(tmp_path, 3)
+    assert not file.exists()

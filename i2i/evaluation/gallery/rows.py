@@ -153,9 +153,14 @@ def _shelf(folder: Folder, rewrite: Rewrite) -> tuple[dict[str, list[tuple[str, 
 
 
 def _by_name(shelf: dict[str, list[tuple[str, Path]]], doubtful: set[str]) -> Iterator[tuple[str, Path]]:
+    names, taken = {name for held in shelf.values() for name, _ in held}, set[str]()
     for key, held in shelf.items():
-        for name, path in reversed(held):  # of two that differ in nothing but upper and lower case the first stays
-            yield (key + PurePosixPath(name).suffix.lower() if key in doubtful else key), path
+        for name, path in held:
+            chosen = key + PurePosixPath(name).suffix.lower() if key in doubtful else key
+            if chosen in taken or (chosen in names and chosen != name):  # A.PNG beside A.png, a.png.jpg beside a.png
+                chosen = name
+            taken.add(chosen)
+            yield chosen, path
 
 
 def _names_of(file: str, rewrite: Rewrite) -> Iterator[str]:

@@ -35,6 +35,8 @@ MADE = re.compile(r"[^/\\\0]*-[0-9a-f]{8}\.png|\.i2i-[0-9a-f]+\.part", re.DOTALL
 """Names of converted pictures, whole or in the making."""
 _WEBP_SIDE = 16383
 _QUALITY = 90
+_STEM_BYTES = 200
+"""Of a name that something is put behind: file systems allow 255."""
 _CHUNK = 64
 """Pictures handed to the threads at a time."""
 
@@ -77,7 +79,8 @@ class Way:
                 _require_whole(image)
                 return Shown(self.link(path), width, height)
             converted = _upright(image)
-        made = self.folder / f"{path.stem}-{_digest(path)}.png"
+        stem = os.fsencode(path.stem)[:_STEM_BYTES].decode(errors="replace")
+        made = self.folder / f"{stem}-{_digest(path)}.png"
         write_picture(converted, made)
         return Shown(self.link(made), width, height, made)
 
