@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.cli.progress import counting
-from i2i.cli.saying import answer, remark, report, warn
+from i2i.cli.saying import answer, answer_json, remark, report, warn
 from i2i.cli.tally import Tally, foretold, spelled
 from i2i.errors import I2IError, UsageError
 from i2i.inference.pending import Pending
@@ -65,7 +64,7 @@ def carry_out(order: Order) -> int:
     tally, saved = _translate(order, pending, total)
     destination = order.plan.destination
     if order.as_json:
-        answer(json.dumps(tally.summary(order.plan.destination, pending, total), indent=2, ensure_ascii=False))
+        answer_json(tally.summary(order.plan.destination, pending, total))
     if pending.done_before == total:
         _happened(order, f"nothing to do: all {total} pictures are translated in {destination}")
         return 0
@@ -138,7 +137,7 @@ def foretell(order: Order) -> None:
     pending = order.pending()
     count = 0
     if order.as_json:
-        answer(json.dumps(foretold(pending, order.plan.destination, _total(order)), indent=2, ensure_ascii=False))
+        answer_json(foretold(pending, order.plan.destination, _total(order)))
         return
     for todo in pending:
         count += not todo.refusal

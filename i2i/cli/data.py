@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from i2i.cli.saying import answer, report, warn
+from i2i.cli.saying import answer, answer_json, report, warn
 from i2i.errors import BrokenPicture, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def check(folders: tuple[Path, ...], as_json: bool) -> None:
     listings = {folder: find_pictures(folder) for folder in folders}
     surveys = {folder: survey(paths) for folder, paths in listings.items()}
     if as_json:
-        answer(json.dumps({"folders": [_as_data(folder, found) for folder, found in surveys.items()]}, indent=2))
+        answer_json({"folders": [_as_data(folder, found) for folder, found in surveys.items()]})
     else:
         answer("\n\n".join("\n".join(_as_lines(folder, found)) for folder, found in surveys.items()))
     if any(found.broken for found in surveys.values()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import textwrap
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from i2i.cli.saying import answer
+from i2i.cli.saying import answer, answer_json
 
 if TYPE_CHECKING:
     from i2i.doctor import Examination
@@ -39,7 +38,7 @@ def doctor(no_benchmark: bool, as_json: bool) -> None:
 
     found = examine(Path.cwd(), os.environ, measure=not no_benchmark)
     if as_json:
-        answer(json.dumps(asdict(found), indent=2, default=str, ensure_ascii=False))
+        answer_json(asdict(found))
     else:
         for line in _aligned(_rows(found)):
             answer(line)

@@ -299,7 +299,7 @@ def _compare_sets(
 
 
 def _give_out(file: str | None, data: dict[str, Any]) -> None:
-    text = json.dumps(data, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    text = json.dumps(data, indent=2, allow_nan=False) + "\n"
     if file == "-":
         answer(text.rstrip("\n"))
     elif file is not None:

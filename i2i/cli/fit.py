@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2i.cli.options import described
+from i2i.cli.saying import answer_json
 from i2i.cli.sections import Sectioned
 from i2i.errors import Interrupted, UsageError
 from i2i.plugins import discover
@@ -182,7 +182,7 @@ def _tell(dry: DryRun, steps: int, as_json: bool) -> None:
     from i2i.cli.console import data_lines
 
     if as_json:
-        click.echo(json.dumps({**vars(dry), "steps": steps}, indent=2, default=str, ensure_ascii=False))
+        answer_json({**vars(dry), "steps": steps})
         return
     for line in data_lines(dry.data):
         click.echo(line)

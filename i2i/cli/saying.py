@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -45,6 +46,11 @@ def is_verbose() -> bool:
 def answer(text: str) -> None:
     """What was asked for, on standard output: a table, JSON, a recipe."""
     click.echo(text)
+
+
+def answer_json(content: object) -> None:
+    """The same as JSON, in ASCII: a terminal or a pipe of any encoding takes it."""
+    click.echo(json.dumps(content, indent=2, default=str))
 
 
 def report(text: str) -> None:

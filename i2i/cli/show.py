@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 from i2i.cli.options import commented, described, in_yaml
-from i2i.cli.saying import answer
+from i2i.cli.saying import answer, answer_json
 from i2i.contracts import Options
 from i2i.plugins import discover
 from i2i.recipe import Part, Recipe, RunOptions, load_recipe
@@ -33,7 +32,7 @@ def show(plugin: str | None, config: Path | None, overrides: tuple[str, ...], as
     """
     recipe = load_recipe(discover(), plugin, config, overrides)
     if as_json:
-        answer(json.dumps({"recipe": recipe.as_dict(), "schemas": schemas(recipe)}, indent=2, ensure_ascii=False))
+        answer_json({"recipe": recipe.as_dict(), "schemas": schemas(recipe)})
         return
     for line in explained(recipe):
         answer(line)

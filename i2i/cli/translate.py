@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -24,7 +23,7 @@ from i2i.cli.sampling import (
     refuse_replacing,
     write_all,
 )
-from i2i.cli.saying import answer, detail, remark, report, warn
+from i2i.cli.saying import answer_json, detail, remark, report, warn
 from i2i.cli.sections import Sectioned
 from i2i.errors import UsageError
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
@@ -219,7 +218,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     told = write_all(pictures, sampling, destination, batch)
     if given["as_json"]:
         made = {"destination": str(destination), "made": sampling.total, "also": sampling.extras}
-        answer(json.dumps(made, indent=2, ensure_ascii=False))
+        answer_json(made)
     (remark if given["as_json"] else report)(told)
     if (older := left_from_before(sampling, destination)) is not None:
         remark(older)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from i2i.cli.saying import answer
+from i2i.cli.saying import answer, answer_json
 
 if TYPE_CHECKING:
     from i2i.testing.contract import Outcome
@@ -38,7 +37,7 @@ def check(target: str, overrides: tuple[str, ...], as_json: bool) -> None:
     outcomes = _counted(examine(target, overrides), counts)
     if as_json:
         found = [asdict(outcome) for outcome in outcomes]
-        answer(json.dumps({"outcomes": found, "counts": {verdict: counts[verdict] for verdict in SIGNS}}, indent=2))
+        answer_json({"outcomes": found, "counts": {verdict: counts[verdict] for verdict in SIGNS}})
     else:
         for line in _as_table(outcomes) if sys.stdout.isatty() else _as_lines(outcomes):
             answer(line)

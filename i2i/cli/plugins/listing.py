@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
 import click
 
+from i2i.cli.saying import answer_json
 from i2i.contracts import Spec
 from i2i.plugins import LIMIT, Catalog, Entry, discover, installed
 
@@ -28,7 +28,7 @@ def listing(as_json: bool) -> None:
     """
     catalog = discover()
     if as_json:
-        click.echo(json.dumps(_plain(catalog), indent=2))
+        answer_json(_plain(catalog))
         return
     rows = [TITLES, *map(_row, catalog)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(TITLES) - 1)]

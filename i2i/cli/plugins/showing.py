@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from i2i.cli.options import commented, described
 from i2i.cli.plugins.describing import plain
+from i2i.cli.saying import answer_json
 from i2i.contracts import DatasetSpec, LossSpec, ModelSpec, Options, Spec, TrainerSpec
 from i2i.errors import UsageError
 from i2i.plugins import CORE, HOOKS, LIMIT, Catalog, Entry, Installed, canonical, discover, installed, suggestion
@@ -46,7 +46,7 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         of = {package: [entry for entry in entries if entry.distribution == package] for package in packages}
         told = [plain(package, chosen, catalog, plugins) for package, chosen in of.items()]
-        click.echo(json.dumps({"packages": told}, indent=2, ensure_ascii=False))
+        answer_json({"packages": told})
         return
     for number, package in enumerate(packages):
         chosen = [entry for entry in entries if entry.distribution == package]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.cli.saying import answer, warn
+from i2i.cli.saying import answer, answer_json, warn
 
 if TYPE_CHECKING:
     from i2i.training.comparing import Comparison
@@ -41,7 +40,7 @@ def compare(one: Path, other: Path, step: int | None, as_json: bool) -> None:
 
     found = comparing.compare(*checkpoints)
     if as_json:
-        answer(json.dumps(_plain(found, one, other), indent=2))
+        answer_json(_plain(found, one, other))
         raise SystemExit(0 if found.identical else 1)
     if found.identical:
         what = "weights, optimizers, moving average and pools"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.cli.saying import answer
+from i2i.cli.saying import answer, answer_json
 from i2i.errors import UsageError
 from i2i.plugins import suggestion
 
@@ -47,7 +46,7 @@ def listing(folders: tuple[Path, ...], as_json: bool) -> None:
         raise UsageError(f"{', '.join(missing)}: no such folder, and no command of `i2i runs`{near}")
     found = runs_in(folders or ([RUNS] if RUNS.is_dir() else []))
     if as_json:
-        answer(json.dumps({"runs": [_plain(run) for run in found]}, indent=2))
+        answer_json({"runs": [_plain(run) for run in found]})
     elif not found:
         answer(none_found(folders, "i2i runs"))
     else:
