@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image, PngImagePlugin
 
 from i2i import Catalog, discover
 from i2i.images.encode import write_whole
@@ -22,6 +23,13 @@ from i2i.images.whole import Levels, Whole
 from i2i.training.listener import Listener
 
 PLUGINS = Path(__file__).parent / "plugins"
+
+
+@pytest.fixture(autouse=True)
+def pillows_own_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that a test calls in its own process raises them for that test alone."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    monkeypatch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_CHUNK)
 
 
 @pytest.fixture(scope="session")

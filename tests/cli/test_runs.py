@@ -23,6 +23,7 @@ from i2i.cli.runs import runs as command
 from i2i.contracts import Weights
 from i2i.disk.locking import OCCUPIED, Occupation, Occupied
 from i2i.errors import I2IError, Interrupted, UsageError
+from i2i.images.limits import amount
 from i2i.training import comparing
 from i2i.training.checkpoints import identical, load_checkpoint, save_checkpoint
 from i2i.training.run_folder import RunFolder
@@ -368,7 +369,7 @@ def test_where_no_file_can_be_written_none_is_there(run, tmp_path):
 
 def test_a_run_is_removed_and_its_size_told(run, fitted):
     other, size = fitted("b"), bytes_of(run)
-    assert output("rm", run, run / ".." / "a", "--yes") == f"{run}: removed, {size / 1024:.1f} KiB freed\n"
+    assert output("rm", run, run / ".." / "a", "--yes") == f"{run}: removed, {amount(size)} freed\n"
     assert not run.exists()
     assert other.exists()
 
