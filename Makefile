@@ -16,7 +16,8 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make docs    the documentation as a site: docs/_build/html/index.html"
 	@echo "make prove   the slow proofs: quality of trained models, batches and trainings that are killed, hostile pictures"
-	@echo "make bench   start-up; a training step, an enlargement, a folder of files, each beside the plain way; reports"
+	@echo "make bench   training, translation and start-up beside plain loops: a table, and benchmarks/results/;"
+	@echo "             about 15 minutes on two cores; BENCH='--only gatys --rounds 9' measures one part again"
 	@echo "make clean   remove what these made"
 
 $(INSTALLED): pyproject.toml constraints.txt $(addsuffix /pyproject.toml,$(PLUGINS))
@@ -67,11 +68,7 @@ prove: $(INSTALLED)
 	$(BIN)/python -m pytest -m prove -s tests/prove
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/start_up.py
-	$(BIN)/python benchmarks/cyclegan_step.py
-	$(BIN)/python benchmarks/super_resolution.py
-	$(BIN)/python benchmarks/batch_inference.py
-	$(BIN)/python benchmarks/report_cost.py
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean:
 	rm -rf $(VENV) demo runs docs/_build .pytest_cache .mypy_cache .ruff_cache

@@ -90,8 +90,9 @@ def _unseen(found: Examination, environment: Mapping[str, str]) -> Finding:
 
 
 def _bf16(found: Examination) -> Iterator[Finding]:
-    if found.speed is not None and found.computing.precision == "bf16" and found.speed.gain < 1:
-        what = f"bf16 is computed by hardware and yet only {found.speed.gain:.2g} times as fast as fp32"
+    gain = None if found.speed is None else found.speed.gain
+    if found.computing.precision == "bf16" and gain is not None and gain < 1:
+        what = f"bf16 is computed by hardware and yet only {gain:.2g} times as fast as fp32"
         yield Finding(what, "measure again when nothing else runs; if it stays so, --precision fp32")
 
 

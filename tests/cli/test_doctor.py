@@ -25,9 +25,10 @@ from i2i.doctor.computing import Device
 from i2i.doctor.findings import findings
 from i2i.doctor.installation import EXTRAS, Extra, Plugin, ShippedWeights, extras
 from i2i.doctor.machine import cpu_quotas
-from i2i.doctor.speed import Speed, convolutions, measured
+from i2i.doctor.speed import Speed, measured
 from i2i.plugins import canonical
 from i2i.training.runtime import has_bf16
+from i2i.training.speed import Work, convolutions, precisions_of
 
 PLUGINS = Path(__file__).parents[1] / "plugins"
 
@@ -111,7 +112,8 @@ def test_a_broken_plugin_is_broken_with_the_reason_and_ends_with_1(
 
 def test_it_measures_convolutions_and_the_disk(tmp_path: Path) -> None:
     speed = measured(tmp_path, seconds=0.01)
-    assert speed.gigaflops.keys() == {"fp32", "bf16"}
+    assert tuple(speed.gigaflops) == precisions_of(torch.device("cpu"))
+    assert (speed.gain is None) is not has_bf16(torch.device("cpu"))
     assert all(rate > 0 for rate in speed.gigaflops.values())
     assert speed.write is not None
     assert speed.write > 0
@@ -128,7 +130,7 @@ def test_precisions_take_turns_until_the_time_is_over(monkeypatch: pytest.Monkey
         return honest(*given, **named)
 
     monkeypatch.setattr(torch, "autocast", watched)
-    convolutions(torch.device("cpu"), 0.0)
+    convolutions(torch.device("cpu"), 0.0, ("fp32", "bf16"), Work(1, 4, 8))
     assert seen == [False, True] * (len(seen) // 2)
     assert len(seen) >= 8
 
