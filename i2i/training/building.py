@@ -16,6 +16,7 @@ from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.plugins import Entry, resolve
 from i2i.recipe import LossPart, Part, Recipe, validate_options
 from i2i.training.chance import seed_for
+from i2i.winograd import quicken
 
 
 class WeightedLoss(nn.Module):
@@ -30,7 +31,9 @@ class WeightedLoss(nn.Module):
         self.loaded, self.remarks = loaded_by(loss), remarks_of(loss)
 
     def forward(self, *inputs: Any) -> Tensor:
-        """As an image loss or a regulariser."""
+        """As an image loss or a regulariser; one of weight 0 is not computed."""
+        if not self.weight and isinstance(inputs[0], Tensor):
+            return inputs[0].new_zeros(())
         return self.weight * self.loss(*inputs)
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
@@ -61,6 +64,7 @@ def build_model(part: Part) -> nn.Module:
     """The model, on the CPU: initial weights from torch's current seed, then its own `prepare`."""
     model: nn.Module = build(part)
     prepare(model)
+    quicken(model)
     return model
 
 
@@ -264,6 +268,7 @@ def prepared_model(part: Part, weights: Weights, source: str) -> nn.Module:
         model: nn.Module = build(part)
         _take(model, part, weights, source)
         prepare(model)
+    quicken(model)
     return model.eval().requires_grad_(False)
 
 
