@@ -45,3 +45,8 @@ class Interrupted(I2IError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def counted(count: int, what: str) -> str:
+    """`1 picture`, `2 pictures`: for what is said of something that has a regular plural."""
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -28,11 +28,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "evaluate": ("i2i.cli.evaluate:evaluate", "Measure how good pictures are: PSNR, SSIM, LPIPS, KID, FID."),
         "gallery": ("i2i.cli.gallery:gallery", "Folders of pictures side by side, in a page for the browser."),
         "serve": ("i2i.cli.serve:serve", "A local page that translates what is dropped on it."),
+        "export": ("i2i.cli.export:export", "Write a model's translation into a file for other runtimes."),
         "import": ("i2i.cli.importing:importing", "Bring in a network that somebody else published."),
         "show": ("i2i.cli.show:show", "Print a recipe with every option explained."),
         "plugins": ("i2i.cli.plugins:plugins", "List, show, make, check and install plugins."),
         "data": ("i2i.cli.data:data", "Check folders of pictures, draw practice data, make contact sheets."),
         "doctor": ("i2i.cli.doctor:doctor", "Say what this machine has: device, plugins, weights, room, speed."),
+        "bench": ("i2i.cli.bench:bench", "Measure how fast recipes translate and train on this machine."),
         "completion": ("i2i.cli.completion:completion", "Print what a shell needs to complete i2i's commands."),
     }
 )
@@ -129,6 +131,8 @@ def main() -> None:
     except I2IError as error:
         for line in str(error).splitlines():
             _complain(line)
+        if voice.loudness == Loudness.VERBOSE:
+            _tell_causes(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         os._exit(1)  # whoever read our output has gone
@@ -141,6 +145,13 @@ def main() -> None:
         text = " ".join(str(error).split()) or "no explanation"
         _complain(f"unexpected {type(error).__name__}: {text} (a bug in i2i or a plugin; --verbose shows where)")
         sys.exit(1)
+
+
+def _tell_causes(error: BaseException) -> None:
+    while (cause := error.__cause__) is not None:
+        text = " ".join(str(cause).split())
+        click.echo(f"from {type(cause).__name__}" + (f": {text}" if text else ""), err=True)
+        error = cause
 
 
 def _complain(line: str) -> None:

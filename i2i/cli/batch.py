@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from i2i.cli.progress import counting
 from i2i.cli.saying import answer, answer_json, remark, report, warn
 from i2i.cli.tally import Tally, foretold, spelled
-from i2i.errors import I2IError, UsageError
+from i2i.errors import I2IError, UsageError, counted
 from i2i.inference.pending import Pending
 from i2i.inference.places import Job, Plan
 from i2i.inference.steps import StepsWriter
@@ -74,7 +74,7 @@ def carry_out(order: Order) -> int:
     if tally.copied:
         done += f", {tally.copied} copied"
     if 0 < tally.copied == len(tally):
-        what = "1 picture" if tally.copied == 1 else f"{tally.copied} pictures"
+        what = counted(tally.copied, "picture")
         done = f"{what} copied into {destination}, none translated: no holes (give --mask, or make them transparent)"
     _happened(order, f"{done}{damaged}{before}")
     for line in tally.remarks():

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
+from i2i.training.layout import RUNS
+
 if TYPE_CHECKING:
     from i2i.contracts import Options
     from i2i.plugins import Catalog
 
 Offer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 RECIPE_FILE = "recipe.yaml"
-RUNS = Path("runs")
 WEIGHTS_SUFFIX = ".safetensors"
 TRANSLATING = ("translate", "evaluate")
 """Commands whose --set takes the options of a translation, and of a model that needs no weights."""

@@ -100,6 +100,8 @@ class Console(Listener):
         """What to do with the result."""
         self.view.stop()
         places = {"samples": folder.path / SAMPLES, "report": folder.path / REPORT}
+        if run.logbook.report_failed:
+            del places["report"]  # what lies there is of an earlier step
         found = ", ".join(f"{what} in {place}" for what, place in places.items() if place.exists())
         self.said(f"done: {folder.path} (step {run.loop.step})" + (f"; {found}" if found else ""))
         uses = {"sample": "--count 64", "translate": "--src PICTURES"}

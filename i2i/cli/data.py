@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from i2i.cli.saying import answer, answer_json, report, warn
-from i2i.errors import BrokenPicture, UsageError
+from i2i.errors import BrokenPicture, UsageError, counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,7 +128,7 @@ def sheet(folders: tuple[Path, ...], out: Path, rows: int, cell: int | None) -> 
         wanted: list[tuple[Path, ...]] = [(path,) for path in _evenly(find_pictures(folders[0]), rows * _PLAIN_WIDTH)]
         whole = _whole_rows(wanted, cell)
         page = plain_sheet([picture for (picture,) in whole], min(_PLAIN_WIDTH, len(whole)), cell)
-        shown = f"{len(whole)} pictures"
+        shown = counted(len(whole), "picture")
     else:
         named = [_by_name(folder) for folder in folders]
         common = [name for name in named[0] if all(name in others for others in named[1:])]
@@ -158,7 +158,7 @@ def _as_data(folder: Path, found: Survey) -> dict[str, Any]:
 
 
 def _as_lines(folder: Path, found: Survey) -> list[str]:
-    lines = [f"{folder}: {_counted(found.pictures, 'picture')}"]
+    lines = [f"{folder}: {counted(found.pictures, 'picture')}"]
     if found.sizes:
         lines.append(f"  sizes       {_sizes(found.sizes)}")
         lines.append(f"  modes       {_tally(found.modes)}")
@@ -167,7 +167,7 @@ def _as_lines(folder: Path, found: Survey) -> list[str]:
         lines.append(f"  broken      {len(found.broken)}")
         lines += _capped([str(broken) for broken in found.broken])
     if found.duplicates:
-        lines.append(f"  duplicates  {_counted(len(found.duplicates), 'group')} of files with the same bytes")
+        lines.append(f"  duplicates  {counted(len(found.duplicates), 'group')} of files with the same bytes")
         groups = [[path.relative_to(folder).as_posix() for path in group] for group in found.duplicates]
         lines += _capped([" = ".join(group) for group in groups])
     return lines
@@ -196,10 +196,6 @@ def _capped(lines: list[str]) -> list[str]:
     if len(lines) > _SHOWN:
         shown.append(f"    and {len(lines) - _SHOWN} more; --json lists all")
     return shown
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _by_name(folder: Path) -> dict[str, Path]:

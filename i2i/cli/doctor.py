@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from i2i.cli.saying import answer, answer_json
+from i2i.errors import counted
 
 if TYPE_CHECKING:
     from i2i.doctor import Examination
@@ -85,10 +86,10 @@ def _rows(found: Examination) -> Iterator[tuple[str, str]]:
 
 def _hardware(found: Examination) -> Iterator[tuple[str, str]]:
     machine, computing = found.machine, found.computing
-    cores = f"{machine.cores} core{'' if machine.cores == 1 else 's'}"
+    cores = counted(machine.cores, "core")
     if machine.logical_cores != machine.cores:
         cores += f" ({machine.logical_cores} logical)"
-    threads = f"{computing.threads} thread{'' if computing.threads == 1 else 's'}"
+    threads = counted(computing.threads, "thread")
     yield "CPU", f"{machine.cpu}: {cores}, of which {machine.usable_cores:g} may be used; torch computes with {threads}"
     if computing.cpu_has_bf16:
         yield "", f"bf16 by hardware ({computing.cpu_bf16})"
@@ -134,7 +135,8 @@ def _speed(found: Examination) -> Iterator[tuple[str, str]]:
     disk = {"written": speed.write, "read": speed.read}
     told = [f"{rate / 1e6:.0f} MB/s {how}" for how, rate in disk.items() if rate is not None]
     on = "CPU" if speed.device == "cpu" else "GPU"
-    yield "speed", f"convolutions on the {on}: {rates} ({speed.gain:.1f} times)"
+    gain = "" if speed.gain is None else f" ({speed.gain:.1f} times)"
+    yield "speed", f"convolutions on the {on}: {rates}{gain}"
     yield "", f"disk: {', '.join(told) or 'cannot be written'}"
 
 

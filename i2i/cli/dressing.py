@@ -70,8 +70,6 @@ OFFERS: Mapping[str, Offer] = MappingProxyType(
 """What a shell offers for an option, or for an argument of a command, that has no choices."""
 
 VERSIONS = ("torch", "torchvision", "kornia", "numpy", "pillow", "pydantic", "click")
-ENVIRONMENT = ("I2I_", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "TORCH_HOME")
-"""Variables that change what i2i does, by their beginning."""
 
 
 def dressed(command: click.Command, name: str) -> click.Command:
@@ -96,13 +94,6 @@ def loudness_options() -> list[click.Option]:
         click.Option(list(names), is_flag=True, expose_value=False, is_eager=True, callback=heard, help=text)
         for names, (heard, text) in texts.items()
     ]
-
-
-def relevant(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The variables that change what i2i does, and how they are set."""
-    for name in sorted(environment):
-        if name.startswith(ENVIRONMENT):
-            yield name, environment[name]
 
 
 def _dress(parameter: click.Parameter, command: str) -> None:
@@ -146,6 +137,7 @@ def _set(context: click.Context, loudness: Loudness) -> bool:
 
 def _surroundings() -> Iterator[str]:
     """What a command works with, before it has decided anything."""
+    from i2i.doctor.variables import relevant
     from i2i.plugins import LIMIT, core_version, discover
 
     there = {package.name.lower(): package.version for package in metadata.distributions() if package.name}
@@ -161,7 +153,7 @@ def _surroundings() -> Iterator[str]:
         yield from (f"broken: {plugin.distribution} {plugin.version}: {plugin.reason}" for plugin in catalog.broken)
         if catalog.left_out:
             yield f"left out by {LIMIT}: {', '.join(plugin.distribution for plugin in catalog.left_out)}"
-    if variables := " ".join(f"{name}={value}" for name, value in relevant(os.environ)):
+    if variables := " ".join(f"{name}={value}" for name, value in relevant(os.environ).items()):
         yield f"environment: {variables}"
 
 

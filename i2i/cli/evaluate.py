@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from i2i.cli.figures import counted, show_pairs, show_sets
+from i2i.cli.figures import show_pairs, show_sets
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.cli.saying import answer, remark, warn
 from i2i.cli.sections import Sectioned
-from i2i.errors import BrokenPicture, UsageError
+from i2i.errors import BrokenPicture, UsageError, counted
 from i2i.evaluation.pairing import Pairing, chosen_pictures, paired, rewrite_from
 from i2i.inference.places import make_destination
 

@@ -7,9 +7,12 @@ from math import isinf
 from typing import TYPE_CHECKING
 
 from i2i.cli.saying import answer, report
+from i2i.errors import counted
+from i2i.evaluation.named import METRICS
 
 if TYPE_CHECKING:
-    from i2i.evaluation.paired import Evaluation, Metric
+    from i2i.evaluation.named import Metric
+    from i2i.evaluation.paired import Evaluation
     from i2i.evaluation.report import Protocol
     from i2i.evaluation.unpaired import Distances
 
@@ -19,7 +22,6 @@ MORE, LESS = "↑", "↓"
 
 def show_pairs(evaluation: Evaluation, protocol: Protocol) -> None:
     """A table of means with bicubic beside them, the worst and the best picture; unless quiet, how it was measured."""
-    from i2i.evaluation.paired import METRICS
     from i2i.evaluation.report import in_words
 
     if not evaluation.rows:
@@ -49,12 +51,7 @@ def show_sets(found: Distances, protocol: Protocol) -> None:
 
     kid = [f"KID {LESS}", f"{found.kid:.4g}", f"± {found.kid_deviation:.2g}"]
     _table(["", "mean", "deviation"], [kid, [f"FID {LESS}", f"{found.fid:.4g}", ""]])
-    report(f"{found.pictures} pictures against {found.targets}; {in_words(protocol)}")
-
-
-def counted(count: int, what: str) -> str:
-    """`1 picture`, `2 pictures`."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    report(f"{counted(found.pictures, 'picture')} against {found.targets}; {in_words(protocol)}")
 
 
 def _figure(value: float, metric: Metric) -> str:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from i2i.cli.figures import counted
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.cli.saying import remark, report, warn
-from i2i.errors import BrokenPicture, UsageError
+from i2i.errors import BrokenPicture, UsageError, counted
 from i2i.evaluation.pairing import rewrite_from
 from i2i.inference.places import make_destination
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.cli.progress import counting
-from i2i.errors import UsageError
+from i2i.errors import UsageError, counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -121,7 +121,7 @@ def left_from_before(sampling: Sampling, destination: Path) -> str | None:
     """`faces/ also holds 62 numbered pictures of an earlier command`, or None where all that it holds is new."""
     from i2i.inference.numbered import numbered_before
 
-    older = [_counted(number, "numbered picture")] if (number := numbered_before(destination, sampling.total)) else []
+    older = [counted(number, "numbered picture")] if (number := numbered_before(destination, sampling.total)) else []
     older += [name for name in (WALK, GRID) if name not in sampling.extras and (destination / name).exists()]
     return f"{destination}/ also holds {' and '.join(older)} of an earlier command" if older else None
 
@@ -144,8 +144,4 @@ def _told(sampling: Sampling, destination: Path) -> str:
     extras = " and ".join(sampling.extras)
     if sampling.grid and sampling.count > SHEET:
         extras += f" (the first {SHEET})" if sampling.frames is None else f" (the first {SHEET} stops)"
-    return f"{_counted(sampling.total, 'picture')} made in {destination}/" + (f", with {extras}" if extras else "")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    return f"{counted(sampling.total, 'picture')} made in {destination}/" + (f", with {extras}" if extras else "")

@@ -12,10 +12,10 @@ import click
 from i2i.cli.progress import stopping_on_signals
 from i2i.cli.saying import answer, remark, warn
 from i2i.cli.sections import Sectioned
-from i2i.errors import UsageError
+from i2i.errors import UsageError, counted
+from i2i.training.layout import RUNS
 
 NEEDS = ("fastapi", "uvicorn", "python_multipart")
-RUNS = Path("runs")
 MIB = 2**20
 MOST_TOLD = 10
 PATH = click.Path(path_type=Path)
@@ -115,7 +115,7 @@ def serve(**given: Any) -> None:
         def begun() -> None:
             if (opened := _opened_to(given["host"])) is not None:
                 warn(opened)
-            models = f"{len(found)} {'model' if len(found) == 1 else 'models'}"
+            models = counted(len(found), "model")
             for line in told:
                 remark(line)
             answer(f"{models} at {address_of(listener, given['host'])} (stop with Ctrl-C)")

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from i2i.doctor.computing import Computing, computing
-from i2i.doctor.installation import Installation, installation
-from i2i.doctor.machine import Machine, machine
-from i2i.doctor.speed import Speed, measured
-from i2i.doctor.storage import Storage, storage
+if TYPE_CHECKING:
+    from i2i.doctor.computing import Computing
+    from i2i.doctor.installation import Installation
+    from i2i.doctor.machine import Machine
+    from i2i.doctor.speed import Speed
+    from i2i.doctor.storage import Storage
 
 __all__ = ["Examination", "Finding", "examine"]
 
@@ -44,7 +46,12 @@ class Examination:
 
 def examine(folder: Path, environment: Mapping[str, str], measure: bool = True) -> Examination:
     """Look at everything, as seen from `folder`; `measure` takes about two seconds more."""
+    from i2i.doctor.computing import computing
     from i2i.doctor.findings import findings
+    from i2i.doctor.installation import installation
+    from i2i.doctor.machine import machine
+    from i2i.doctor.speed import measured
+    from i2i.doctor.storage import storage
 
     found = Examination(machine(), computing(), installation(environment), storage(folder), None)
     if measure:

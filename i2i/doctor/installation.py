@@ -10,22 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
+from i2i.doctor.variables import relevant
 from i2i.errors import I2IError
 from i2i.plugins import Catalog, core_version, discover, installed
 from i2i.recipe import load_recipe
 
-VARIABLES = (
-    "I2I_",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "CUDA_VISIBLE_DEVICES",
-    "PYTORCH_",
-    "TORCH_HOME",
-    "XDG_CACHE_HOME",
-    "NO_COLOR",
-    "FORCE_COLOR",
-)
-"""Beginnings of the names of variables that change what i2i does."""
 EXTRAS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "evaluate": {"torch_fidelity": "torch-fidelity>=0.4,<0.5"},
@@ -95,7 +84,6 @@ def installation(environment: Mapping[str, str]) -> Installation:
         catalog = discover()
     except I2IError as error:
         catalog, problem = discover([]), str(error)
-    variables = {name: environment[name] for name in sorted(environment) if name.startswith(VARIABLES)}
     return Installation(
         version=core_version(),
         python=platform.python_version(),
@@ -104,7 +92,7 @@ def installation(environment: Mapping[str, str]) -> Installation:
         recipes=tuple(catalog.names("recipe")),
         weights=tuple(_weights(catalog)),
         extras=tuple(extras()),
-        environment=variables,
+        environment=relevant(environment),
     )
 
 

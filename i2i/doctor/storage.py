@@ -11,7 +11,7 @@ from i2i.evaluation.unpaired import INCEPTION
 from i2i.features import ALEXNET, SQUEEZENET, VGG16, VGG19
 from i2i.features.lpips import HEADS
 from i2i.features.published import Published
-from i2i.inference.choosing import RUNS
+from i2i.training.layout import RUNS
 
 PUBLISHED: tuple[tuple[str, Published], ...] = (
     ("KID and FID", INCEPTION),

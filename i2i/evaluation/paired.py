@@ -13,6 +13,7 @@ from PIL import Image
 
 from i2i.errors import BrokenPicture, UsageError
 from i2i.evaluation.metrics import WINDOW, luma, psnr, ssim
+from i2i.evaluation.named import METRICS
 from i2i.evaluation.pairing import Pair
 from i2i.images.decode import check_header, open_picture, to_image, to_tensor
 from i2i.images.resize import shrunk
@@ -24,24 +25,6 @@ if TYPE_CHECKING:
     from i2i.features.lpips import LPIPS
     from i2i.inference.translator import Translator
 
-
-@dataclass(frozen=True)
-class Metric:
-    """How a figure is called and read."""
-
-    title: str
-    more_is_better: bool
-    decimals: int
-    unit: str = ""
-
-
-METRICS: Mapping[str, Metric] = {
-    "psnr_y": Metric("PSNR, Y", more_is_better=True, decimals=2, unit="dB"),
-    "ssim_y": Metric("SSIM, Y", more_is_better=True, decimals=4),
-    "psnr_rgb": Metric("PSNR, RGB", more_is_better=True, decimals=2, unit="dB"),
-    "ssim_rgb": Metric("SSIM, RGB", more_is_better=True, decimals=4),
-    "lpips": Metric("LPIPS", more_is_better=False, decimals=4),
-}
 
 Baseline = Literal["originals", "targets"]
 Predicted = tuple[Pair, Image.Image | BrokenPicture]

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from i2i.evaluation.paired import METRICS
+from i2i.evaluation.named import METRICS
 from i2i.evaluation.unpaired import SUBSETS
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from i2i.errors import RecipeError
 from i2i.evaluation import unpaired
 from i2i.evaluation.light import light_features
 from i2i.evaluation.metrics import WINDOW, luma, psnr, ssim
-from i2i.evaluation.paired import METRICS, Evaluation, Row
+from i2i.evaluation.named import METRICS
+from i2i.evaluation.paired import Evaluation, Row
 from i2i.recipe import Recipe
 from i2i.training.exhibition import Examples
 from i2i.training.loop import Loop

@@ -12,12 +12,12 @@ import yaml
 from i2i.errors import I2IError, UsageError
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, Settings, load_recipe
+from i2i.training.layout import RUNS
 
 if TYPE_CHECKING:
     from i2i.inference.translator import Translator
     from i2i.training.run_folder import RunFolder
 
-RUNS = Path("runs")
 NO_SETTINGS = Settings((), ())
 
 

@@ -25,8 +25,8 @@ def page(
     scripts: Sequence[str] = (),
     content: Any = None,
     libraries: Sequence[str] = (),
-) -> str:
-    """A whole HTML document.
+) -> bytes:
+    """A whole HTML document, in UTF-8.
 
     `title` is plain text, `body` the HTML of its `<body>`. `styles` and `scripts` are names of files in `pages/assets`,
     put into the page after the shared ones and in their order, scripts as modules at the end; `libraries` are the texts
@@ -55,7 +55,7 @@ def page(
         "</html>",
         "",
     ]
-    return "\n".join(parts).encode("utf-8", "replace").decode()  # a file's name may hold what is no text
+    return "\n".join(parts).encode("utf-8", "replace")  # a file's name may hold what is no text
 
 
 def asset(name: str) -> str:

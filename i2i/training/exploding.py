@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from i2i.errors import I2IError
+from i2i.errors import I2IError, counted
 from i2i.recipe import RunOptions
 from i2i.training.checkpoints import newest_checkpoint
 from i2i.training.logbook import Logbook
@@ -36,7 +36,7 @@ class Explosions:
         guard = self.loop.turns.guard
         if guard.skipped > self.masked:
             self.masked = guard.skipped
-            self.logbook.warn("non-finite", f"{self.masked} steps changed nothing, as {NOT_FINITE}")
+            self.logbook.warn("non-finite", f"{counted(self.masked, 'step')} changed nothing, as {NOT_FINITE}")
         most = 2 if is_last else self.run.max_masked
         return guard.in_a_row < most and (not weights_count or self.loop.is_finite())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+RUNS = Path("runs")
+"""The folder that run folders lie in, where none is named."""
 RECIPE, ENVIRONMENT, METRICS, BEST = "recipe.yaml", "environment.json", "metrics.jsonl", "best.json"
 EVENTS, REPORT = "events.jsonl", "report.html"
 CHECKPOINTS, SAMPLES, VALIDATION = "checkpoints", "samples", "validation"

@@ -114,6 +114,11 @@ class Logbook:
         if self.report is not None:
             self.report.write()
 
+    @property
+    def report_failed(self) -> bool:
+        """Whether the page could not be written; an older one may be there."""
+        return self.report is not None and self.report.failed
+
     def drop(self) -> None:
         """The folder is gone."""
         self.tracking.ended()

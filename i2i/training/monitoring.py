@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from i2i.contracts import Dataset
-from i2i.errors import I2IError
+from i2i.errors import I2IError, counted
 from i2i.recipe import Recipe
 from i2i.training.basis import Basis
 from i2i.training.batches import Batches, MicroBatch
@@ -145,8 +145,9 @@ class Monitor:
         which, why = ("held-out", "") if chosen is held_out else ("training", f", as {only} held out")
         basis = Basis(drawn.samples, chosen is held_out, validation.over)
         few = "; few: dataset.validation=0.1 holds out more" if basis.is_few else ""
-        text = f"validation every {run.validate_every} steps: {validation.in_words or validation.metric}"
-        self.say(f"{text}, on {drawn.samples} {which} pictures{why}{few}")
+        text = f"validation every {counted(run.validate_every, 'step')}: {validation.in_words or validation.metric}"
+        pictures = counted(drawn.samples, f"{which} picture")
+        self.say(f"{text}, on {pictures}{why}{few}")
         return Validating(validation, basis, run.patience)
 
     def _fixed(self, dataset: Dataset, count: int) -> MicroBatch:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from i2i.training.batches import Batches
+if TYPE_CHECKING:
+    from i2i.training.batches import Batches
 
 MUCH = 0.3
-"""Share of the time above which a loop starves."""
+"""Share of the time, spent waiting for pictures, above which a loop starves."""
 LOGS = 3
 SECONDS = 10.0
 """For so many logs in a row, and so long, it must starve before that is worth telling."""

@@ -36,6 +36,7 @@ class Reporting:
 
                 self.reporter = Reporter(self.folder)
             what(self.reporter)
+            self.failed = False
         except Exception as error:  # a page that cannot be drawn is no reason to lose a run
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             if not self.failed:

@@ -32,6 +32,7 @@ from i2i.training.layout import (
     EVENTS,
     METRICS,
     RECIPE,
+    RUNS,
     SAMPLES,
     STATE,
     STEP,
@@ -82,7 +83,7 @@ class RunFolder:
     def open(cls, path: Path) -> RunFolder:
         """An existing run folder. Raises `UsageError` where it is none."""
         if not path.exists():
-            found = [str(file.parent) for place in (path.parent, Path("runs")) for file in place.glob(f"*/{RECIPE}")]
+            found = [str(file.parent) for place in (path.parent, RUNS) for file in place.glob(f"*/{RECIPE}")]
             raise UsageError(f"{path}: no such folder{suggestion(str(path), found)}")
         if not (path / RECIPE).is_file():
             raise UsageError(f"{path}: not a run folder (no {RECIPE} in it)")

@@ -35,7 +35,7 @@ from i2i.training.chance import seed_torch
 from i2i.training.changing import changes, differing, flat
 from i2i.training.checkpoints import load_checkpoint, newest_checkpoint
 from i2i.training.fit import ADVICE, Fit
-from i2i.training.layout import CHECKPOINTS, RECIPE, WEIGHTS, checkpoints_in
+from i2i.training.layout import CHECKPOINTS, RECIPE, RUNS, WEIGHTS, checkpoints_in
 from i2i.training.listener import Listener
 from i2i.training.logbook import Logbook
 from i2i.training.loop import Loop
@@ -60,7 +60,7 @@ def start(
     `validation` says how to validate where `run.validate_every` is set; `i2i fit` takes the metrics of `i2i evaluate`.
     """
     listener = listener or Listener()
-    path = from_first(out or Path("runs") / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
+    path = from_first(out or RUNS / f"{recipe.name}-{datetime.datetime.now():%Y%m%d-%H%M%S}")
     if not dry_run and is_first():
         RunFolder.refuse_existing(path)  # before the data is looked through
     fit = _assemble(catalog, recipe, listener, validation)

@@ -24,6 +24,7 @@ from i2i.cli import COMMANDS, i2i, main
 from i2i.cli.console import console_of
 from i2i.cli.progress import LiveCounter, PlainCounter, QuietCounter, counting
 from i2i.cli.saying import Loudness, Voice, colour, is_live
+from i2i.errors import UsageError
 from i2i.training.run_folder import RunFolder
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -194,7 +195,7 @@ def broken_folder(tmp_path: Path) -> Path:
 def test_quiet_keeps_answers_and_errors(where: str, broken_folder: Path, tmp_path: Path) -> None:
     command = ["data", "sheet", broken_folder, "--out", tmp_path / "sheet.png"]
     loud = call(*command)
-    assert loud.stdout == f"{tmp_path / 'sheet.png'}: 1 pictures, 104×104\n"
+    assert loud.stdout == f"{tmp_path / 'sheet.png'}: 1 picture, 104×104\n"
     quiet = call("-q", *command) if where == "before" else call(*command, "--quiet")
     assert (quiet.stdout, quiet.exit_code) == ("", 3)
     assert quiet.stderr == f"left out: {broken_folder}/b.png: not a picture that Pillow can read (found text)\n"
@@ -213,9 +214,11 @@ def test_verbose_tells_versions_plugins_and_how_long_it_took(words: list[str]) -
 
 def test_verbose_names_what_changes_i2i_and_what_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("I2I_PLUGINS", "cyclegan")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path.home()))  # found fetched networks by
     lines = call("-v", "runs").stderr.splitlines()
     assert any(line.startswith("left out by I2I_PLUGINS: ") and "i2i-dcgan" in line for line in lines)
-    assert any(line.startswith("environment: ") and "I2I_PLUGINS=cyclegan" in line for line in lines)
+    assert any(line.startswith("environment: ") and "I2I_PLUGINS=cyclegan " in line for line in lines)
+    assert any(line.startswith("environment: ") and f"XDG_CACHE_HOME={Path.home()}" in line for line in lines)
     monkeypatch.setenv("I2I_PLUGINS", "nonesuch")
     assert any(
         line.startswith("plugins: I2I_PLUGINS: no plugin 'nonesuch'") for line in call("-v", "runs").stderr.splitlines()
@@ -255,11 +258,46 @@ def test_a_run_that_is_quiet_hears_signals_and_says_what_goes_wrong(capsys: pyte
 
 
 def test_what_comes_next_is_a_command_to_paste(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = SimpleNamespace(loop=SimpleNamespace(step=3, model=SimpleNamespace(translate=None)))
+    run = SimpleNamespace(loop=SimpleNamespace(step=3, model=SimpleNamespace(translate=None)),
+                          logbook=SimpleNamespace(report_failed=False))  # fmt: skip
     with console_of("a run") as console:
         console.finished(RunFolder(tmp_path / "mönet run"), run)  # type: ignore[arg-type]
     following = capsys.readouterr().out.splitlines()[-1]
     assert following == f"next: i2i translate --run '{tmp_path}/mönet run' --src PICTURES --dst OUT"
+
+
+def test_of_a_report_that_failed_at_the_end_no_older_one_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.html").touch()
+    for failed, told in ((False, f"; report in {tmp_path / 'report.html'}"), (True, "")):
+        run = SimpleNamespace(loop=SimpleNamespace(step=3, model=None), logbook=SimpleNamespace(report_failed=failed))
+        with console_of("a run") as console:
+            console.finished(RunFolder(tmp_path), run)  # type: ignore[arg-type]
+        assert capsys.readouterr().out == f"done: {tmp_path} (step 3){told}\n"
+
+
+@pytest.mark.parametrize("flag", [[], ["-v"]])
+def test_what_an_error_came_from_is_told_verbosely(
+    flag: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*given: Any, **named: Any) -> None:
+        try:
+            try:
+                raise KeyError
+            except KeyError as problem:
+                raise OSError("the disk\n is gone") from problem
+        except OSError as problem:
+            raise UsageError("x: cannot be read") from problem
+
+    monkeypatch.setattr("i2i.cli.show.load_recipe", fail)
+    monkeypatch.setattr(sys, "argv", ["i2i", *flag, "show", "cyclegan"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    _, error, causes = capsys.readouterr().err.partition("Error: x: cannot be read\n")
+    assert error
+    assert causes.splitlines()[:2] == (["from OSError: the disk is gone", "from KeyError"] if flag else [])
 
 
 @pytest.mark.parametrize("flag", [[], ["-v"]])

@@ -20,7 +20,7 @@ def a_page(folder: Path, before: Image.Image, after: Image.Image | None, more: s
     element = f'<before-after before="{data_url(before)}" before-label="photo" {other}></before-after>'
     file = folder / "two.html"
     body = f"<main><h1>Two</h1>{element}{more}</main>"
-    file.write_text(page("two", body, ["before_after.css"], ["before_after.js"]), encoding="utf-8")
+    file.write_bytes(page("two", body, ["before_after.css"], ["before_after.js"]))
     return file
 
 

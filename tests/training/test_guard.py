@@ -52,7 +52,7 @@ def test_a_step_without_finite_gradients_changes_nothing_and_is_counted(
     unchanged = [same(before, after) for before, after in pairwise(states)]
     assert unchanged == [False, False, True, False, False]
     assert going.loop.turns.guard.skipped == 1
-    assert "step 4: 1 steps changed nothing, as gradients were not finite" in notes.lines
+    assert "step 4: 1 step changed nothing, as gradients were not finite" in notes.lines
     logs = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line.get("masked_steps") for line in logs] == [None, None, None, 1, 1, 1]
     assert "painter" in logs[2]

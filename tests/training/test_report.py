@@ -19,7 +19,7 @@ from i2i import discover, load_recipe
 from i2i.cli.runs import runs as command
 from i2i.disk.locking import Occupation
 from i2i.errors import I2IError, Interrupted, UsageError
-from i2i.evaluation.paired import METRICS
+from i2i.evaluation.named import METRICS
 from i2i.training.listener import Listener
 from i2i.training.report import Reporter, reporter, shown
 from i2i.training.report.curves import Curves

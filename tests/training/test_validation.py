@@ -18,7 +18,8 @@ import yaml
 from i2i import Weights, discover, load_recipe
 from i2i.errors import I2IError, Interrupted, RecipeError, UsageError
 from i2i.evaluation.light import light_features
-from i2i.evaluation.paired import METRICS, Ruler, evaluate_pairs
+from i2i.evaluation.named import METRICS
+from i2i.evaluation.paired import Ruler, evaluate_pairs
 from i2i.evaluation.pairing import Pair
 from i2i.evaluation.validating import OF_SETS, kid, validation
 from i2i.images.decode import open_picture, to_image, to_tensor
@@ -480,7 +481,7 @@ def test_the_command_line_validates_ends_early_and_says_so(folders, tmp_path):
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert "validation every 1 steps: kid of 8 samples, light features, on " in done.stdout
+    assert "validation every 1 step: kid of 8 samples, light features, on " in done.stdout
     assert "is the last: kid is no better than the " in done.stdout
     run = RunFolder.open(out)
     last = int(newest_checkpoint(run.checkpoints).name.removeprefix("step-"))

@@ -14,12 +14,12 @@ import click
 from i2i.cli.saying import answer, answer_json
 from i2i.errors import UsageError
 from i2i.plugins import suggestion
+from i2i.training.layout import RUNS
 
 if TYPE_CHECKING:
     from i2i.training.runs import Run
 
 PATH = click.Path(path_type=Path)
-RUNS = Path("runs")
 NAMED = 5
 """Runs elsewhere that are told of."""
 COMMANDS = ("list", "report", "compare", "export", "rm")

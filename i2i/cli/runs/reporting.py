@@ -9,9 +9,9 @@ import click
 from i2i.cli import saying
 from i2i.cli.runs.listing import none_found
 from i2i.errors import I2IError, UsageError
+from i2i.training.layout import CHECKPOINTS, ENVIRONMENT, METRICS, REPORT, RUNS
 
 PATH = click.Path(path_type=Path)
-RUNS = Path("runs")
 
 
 @click.command(short_help="Write report.html of runs: curves, samples, what went wrong.")
@@ -28,7 +28,6 @@ def report(paths: tuple[Path, ...]) -> None:
     i2i runs report monet my-runs/
     """
     from i2i.images.limits import amount
-    from i2i.training.layout import REPORT
     from i2i.training.report import Reporter
 
     folders = _runs(paths or ((RUNS,) if RUNS.is_dir() else ()))
@@ -67,7 +66,6 @@ def _runs(paths: tuple[Path, ...]) -> list[Path]:
 
 def _has_run(path: Path) -> bool:
     """Whether a run was begun here, even if not all of it is left."""
-    from i2i.training.layout import CHECKPOINTS, ENVIRONMENT, METRICS
 
     try:
         return (path / CHECKPOINTS).is_dir() or any((path / name).is_file() for name in (ENVIRONMENT, METRICS))

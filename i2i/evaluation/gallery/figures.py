@@ -10,6 +10,7 @@ from pathlib import Path
 
 from i2i.errors import UsageError
 from i2i.evaluation.gallery.rows import Rows
+from i2i.evaluation.named import METRICS
 
 FILE = "file"
 """The column that names the picture."""
@@ -86,8 +87,6 @@ def _table(path: Path, prefix: str, rows: Rows) -> Table:
 
 
 def _column(prefix: str, title: str, titles: Sequence[str], lines: Mapping[str, Mapping[str, str]]) -> Column:
-    from i2i.evaluation.paired import METRICS  # loads torch
-
     numbers = {name: _number(line.get(title)) for name, line in lines.items()}
     values = {name: number for name, number in numbers.items() if number is not None}
     metric = METRICS.get(title.removeprefix(BICUBIC))

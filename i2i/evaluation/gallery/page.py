@@ -88,7 +88,7 @@ def write(gallery: Gallery, way: Way) -> None:
     scripts = ["before_after.js", "gallery_large.js", "gallery.js"]
     text = page(_clean(gallery.title), _BODY, ["before_after.css", "gallery.css"], scripts, _data(gallery))
     with complete_or_not_at_all(way.page) as stream:
-        stream.write(text.encode())
+        stream.write(text)
     _tidy(way, (older or {}).get("made", ()), {path.name for path in gallery.made})
 
 

@@ -64,7 +64,7 @@ class Reporter:
             sweep(self.folder)  # half a page, of a run that was killed
         most = MOST_GRIDS
         while True:
-            text = as_html(self._source.story(ends, most, with_answers=most > 2)).encode()
+            text = as_html(self._source.story(ends, most, with_answers=most > 2))
             if len(text) <= MOST_BYTES or most <= 2:
                 return text
             most //= 2

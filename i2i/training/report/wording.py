@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from i2i.errors import counted
 from i2i.training.basis import Basis
+from i2i.training.pace import MUCH
 from i2i.training.report.grouping import title_of, unit_of
 from i2i.training.report.story import Story
-
-WAITING = 0.3
-"""Share of time spent waiting for pictures above which a run starves."""
-
 
 NO_VALIDATION = "none; next time: --set run.validate_every=500"
 
@@ -78,7 +76,7 @@ def _way(story: Story) -> tuple[Remark, ...]:
 
 def resting(basis: Basis) -> Remark:
     """On what validations rest, and what that is worth."""
-    count = f"{basis.count} picture{'' if basis.count == 1 else 's'}"
+    count = counted(basis.count, "picture")
     if not basis.is_held_out:
         return Remark(f"on {count} it was trained on: says little about new ones", "warn")
     if basis.is_few:
@@ -91,7 +89,7 @@ def _of_loader(story: Story) -> tuple[Remark, ...]:
     if share is None:
         return ()
     waited = f"{100 * share[1]:.0f} % of the time waiting for pictures"
-    return (Remark(waited, "warn" if share[1] > WAITING else "faint"),)
+    return (Remark(waited, "warn" if share[1] > MUCH else "faint"),)
 
 
 def measure(metric: str, value: float) -> str:

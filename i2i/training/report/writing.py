@@ -23,7 +23,7 @@ ABOUT_CURVES = (
 )
 
 
-def as_html(story: Story) -> str:
+def as_html(story: Story) -> bytes:
     """The page: how good the run is and where it fails first, then how it went, then what it is."""
     parts = (
         _head(story),
