@@ -154,7 +154,8 @@ def _opened(path: Path) -> Tensor:
     import numpy
     from PIL import Image
 
-    return torch.from_numpy(numpy.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)[None].float() / 255
+    levels = torch.from_numpy(numpy.array(Image.open(path).convert("RGB")))
+    return levels.permute(2, 0, 1)[None].float().contiguous() / 255
 
 
 def _loss(painting: Painting, canvas: Tensor) -> float:

@@ -17,6 +17,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "start-up": f"{__name__}.programs:start_up",
         "decode-encode": f"{__name__}.folders:decode_encode",
         "report": f"{__name__}.reports:report",
+        "recipes": f"{__name__}.recipes:recipes",
         "growth": f"{__name__}.growth:growth",
     }
 )

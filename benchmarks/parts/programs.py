@@ -37,7 +37,8 @@ def one_picture(asked: Asked) -> Found:
         torch.save(plain.state_dict(), folder / "w.pth")
         script = [str(PLAIN_SCRIPT), "cyclegan", str(folder / "w.pth"), str(source), str(folder / "plain")]
         ours = ["-m", "i2i", "translate", "--weights", str(weights), "--src", str(source), "--dst", str(folder / "o")]
-        commands = {"plain script": script, "i2i translate": [*ours, "--force"], "python, import torch": TORCH}
+        ours += ["--force", "--device", "cpu"]
+        commands = {"plain script": script, "i2i translate": ours, "python, import torch": TORCH}
         sides = [*_programs(commands), Side("the plain forward alone", f"{__name__}:forward", {"size": size})]
         timings = in_turns(sides, asked.rounds, asked.seconds)
     title = f"one JPEG of {size}×{size} through ResNet-9, from the start of the process to its end, on the CPU"

@@ -19,13 +19,14 @@ from i2i.cli import i2i
 from i2i.training.layout import METRICS, SAMPLES, name_of
 from i2i.training.report import Reporter
 
+DIGITS = 200
 NAMES = ("adversarial", "cycle", "identity", "discriminator", "real_accuracy", "fake_accuracy", "diversity", "kid",
          "images_per_second", "loader_share")  # fmt: skip
 
 
 def report(asked: Asked) -> Found:
     """Digits drawn by dcgan-digits with its reports; and a folder laid out as a run of 200,000 steps leaves it."""
-    steps, long = (12, 2_000) if asked.quick else (400, 200_000)
+    steps, long = (2, 500) if asked.quick else (400, 200_000)
     with TemporaryDirectory() as folder:
         side = Side("i2i", f"{__name__}:reporting", {"folder": folder, "steps": steps, "long": long})
         timings = in_turns([side], asked.rounds, asked.seconds)
@@ -57,7 +58,7 @@ def reporting(folder: str, steps: int, long: int) -> dict[str, Task]:
 
 def _trained(folder: Path, steps: int) -> float:
     """A real run; what share of its time its reports took."""
-    _command(f"data make digits --dst {folder / 'digits'} --count 500")
+    _command(f"data make digits --dst {folder / 'digits'} --count {DIGITS}")
     began, taken = list[float](), list[float]()
 
     def timed(method: Callable[..., object]) -> Callable[..., object]:
@@ -71,8 +72,13 @@ def _trained(folder: Path, steps: int) -> float:
 
         return call
 
-    Reporter.tick, Reporter.write = timed(Reporter.tick), timed(Reporter.write)  # type: ignore[method-assign, assignment]
-    _command(f"fit --plugin dcgan-digits --src {folder / 'digits' / 'white'} --steps {steps} --out {folder / 'run'}")
+    tick, write = Reporter.tick, Reporter.write
+    Reporter.tick, Reporter.write = timed(tick), timed(write)  # type: ignore[method-assign, assignment]
+    try:
+        digits = folder / "digits" / "white"
+        _command(f"fit --plugin dcgan-digits --src {digits} --steps {steps} --out {folder / 'run'}")
+    finally:
+        Reporter.tick, Reporter.write = tick, write  # type: ignore[method-assign]
     return sum(taken) / (began[-1] + taken[-1] - began[0])
 
 

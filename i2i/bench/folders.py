@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from i2i.contracts import Request
 from i2i.errors import I2IError
 from i2i.images.whole import Whole, open_whole
+from i2i.inference.computation import Computation
 from i2i.inference.files import Files
 from i2i.inference.manifest import Manifest, settings_hash
 from i2i.inference.pending import Pending
@@ -39,9 +41,14 @@ class Folder:
         """The first pictures, in memory."""
         return [open_whole(path) for path in self.sources[:count]]
 
+    @cached_property
+    def computation(self) -> Computation:
+        """The model at work, which learns what fits into memory once."""
+        return self.translator.computation()
+
     def model_alone(self, wholes: Sequence[Whole], batch: int | None = None) -> None:
         """Let the model work on pictures of one size, in batches as above. Raises `I2IError` where it fails."""
-        computation, options = self.translator.computation(), self.translator.options
+        computation, options = self.computation, self.translator.options
         at_once = batch or computation.batch_for(computation.geometry.padded(*wholes[0].values.shape[-2:]))
         for first in range(0, len(wholes), at_once):
             group = wholes[first : first + at_once]

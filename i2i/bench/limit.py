@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,9 +26,9 @@ class Limit:
     """The shape that reached it."""
 
 
-def limits(device: torch.device, seconds: float) -> dict[str, Limit]:
+def limits(device: torch.device, seconds: float, shapes: Sequence[Work] | None = None) -> dict[str, Limit]:
     """Precision that the hardware has → the best of all shapes, found out in about so many seconds."""
-    plain = SHAPES.get(device.type) or (LIGHT[device.type],)
+    plain = shapes or SHAPES.get(device.type) or (LIGHT[device.type],)
     works = [replace(work, channels_last=last) for work in plain for last in (False, True)]
     best: dict[str, Limit] = {}
     for work in works:

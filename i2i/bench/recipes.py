@@ -29,7 +29,7 @@ from i2i.training.starting import start
 TO_LEARN_FROM = 8
 """Pictures that are drawn for a training step."""
 LEARNED_SIDE = 320
-"""Pixels of their sides: more than any shipped recipe cuts out."""
+"""Pixels of their sides where the dataset does not say how large they are to be."""
 MOST = 64
 """Pictures of one turn."""
 
@@ -84,7 +84,7 @@ def training(name: str, overrides: Sequence[str], folder: str, precision: str, d
     recipe = load_recipe(catalog, name, overrides=given)
     folders = {flag: [str(place / flag)] for flag in recipe.dataset.entry.value.cli}
     for flag in folders:
-        draw(place / flag, TO_LEARN_FROM, LEARNED_SIDE)
+        draw(place / flag, TO_LEARN_FROM, _side(recipe))
     fit = start(catalog, load_recipe(catalog, name, overrides=given, folders=folders), dry_run=True)
     batches = fit.batches.from_step(0)
 
@@ -94,6 +94,13 @@ def training(name: str, overrides: Sequence[str], folder: str, precision: str, d
     work = gigaflops(step) if precision == "fp32" else None
     trim()
     return {"train": Task(step, fit.recipe.run.batch, work)}
+
+
+def _side(recipe: Recipe) -> int:
+    """Of pictures that the recipe's dataset need not shrink, where it says so."""
+    options = recipe.dataset.options.model_dump()
+    wanted = [options[name] for name in ("size", "resize", "crop") if isinstance(options.get(name), int)]
+    return max(wanted, default=LEARNED_SIDE)
 
 
 def _weights(catalog: Catalog, recipe: Recipe, path: Path) -> Path | Recipe:

@@ -16,7 +16,7 @@ from i2i.plugins import resolve
 
 LEAST = 2
 """Rounds that are measured, however long they take."""
-LONG = 20.0
+LONG = 30.0
 """Seconds of a round from which on the first is as good as the others: what begins once is little of it."""
 LEAVE = 5.0
 """Seconds that a process has to end by itself."""
@@ -152,13 +152,14 @@ def _answer(side: Side, pipe: Connection) -> Any:
 def _serve(side: Side, pipe: Connection) -> None:
     """In the side's own process: build, then run what is asked for until nothing more is."""
     try:
+        tasks: Mapping[str, Task] = resolve(side.build)(**side.options)
+
         import torch
 
         from i2i.bench.memory import begin, peak
         from i2i.training.speed import wait_for
 
         device = torch.device(side.device)
-        tasks: Mapping[str, Task] = resolve(side.build)(**side.options)
         pipe.send({name: (task.pictures, task.gigaflops) for name, task in tasks.items()})
         while (name := pipe.recv()) is not None:
             begin(device)

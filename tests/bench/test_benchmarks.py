@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,12 @@ PARTS = {
     "cyclegan-folder": ["i2i, fp32"],
     "srresnet-folder": ["i2i, fp32"],
     "decode-encode": ["1 thread", "2 threads", "4 threads", "8 threads"],
-    "report": [],
+    "recipes": [],
     "growth": [],
 }
-"""What can be run in this process, and what is beside the plain way there at least."""
+"""What runs in this process, and what is beside the plain way there at least."""
+LONG = ("one-picture", "start-up", "report")
+"""Parts that start programs, or train."""
 
 
 def test_the_plain_networks_have_the_published_numbers_of_parameters() -> None:
@@ -120,7 +123,7 @@ def test_every_part_runs_and_its_figures_are_saved_part_by_part_printed_and_draw
 ) -> None:
     from benchmarks.__main__ import main
 
-    for name in ("training", "folders", "reports", "growth"):
+    for name in ("training", "folders", "recipes", "growth"):
         monkeypatch.setattr(f"benchmarks.parts.{name}.in_turns", once_in_this_process)
     words = ["--quick", "--device", "cpu", "--results", str(tmp_path), "--vgg", str(random_weights("vgg19"))]
     main([*words, "--only", *(part for part in PARTS if part != "growth")])
@@ -158,13 +161,15 @@ def test_every_part_is_a_function() -> None:
     from benchmarks import parts
     from i2i.plugins import resolve
 
-    assert list(PARTS) == [name for name in parts.PARTS if name not in ("one-picture", "start-up")]
+    assert list(PARTS) == [name for name in parts.PARTS if name not in LONG]
     assert all(callable(resolve(path)) for path in parts.PARTS.values())
 
 
-def test_a_plugin_that_is_there_for_the_start_up_is_found(tmp_path: Path, run_i2i: Callable[..., object]) -> None:
+def test_a_plugin_that_is_there_for_the_start_up_is_found(tmp_path: Path) -> None:
     from benchmarks.parts.programs import _install
 
     _install("plugin7", tmp_path)
-    done = run_i2i("plugins", site=tmp_path)
-    assert "i2i-plugin7 0.1.0" in " ".join(done.stdout.split())  # type: ignore[attr-defined]
+    (found,) = metadata.distributions(path=[str(tmp_path)])
+    (point,) = found.entry_points
+    assert (found.name, point.group, point.value) == ("i2i-plugin7", "i2i", "i2i_plugin7")
+    assert (tmp_path / "i2i_plugin7" / "__init__.py").is_file()
