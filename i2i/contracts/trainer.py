@@ -52,6 +52,12 @@ class Turn(Protocol):
         (L-BFGS). With k micro-batches the optimizer steps after the k-th.
         """
 
+    def add(self, loss: Tensor) -> None:
+        """Backward of one part of the loss, 0-dim, before `minimise` takes the last.
+
+        What was kept for it in memory is free before the next part is computed; the sum is what is minimised.
+        """
+
 
 class Turns(Protocol):
     """What a step is handed beside its batch."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy
+import torch
 from PIL import Image
 
 from i2i.datasets.finding import find
@@ -17,8 +19,11 @@ from i2i.errors import BrokenPicture, UsageError
 from i2i.images.decode import check_header
 
 if TYPE_CHECKING:
-    import numpy
+    from numpy.typing import NDArray
+    from torch import Tensor
 
+MOST_LONG = 8.0
+"""Proportions of a picture from which only the part that is looked at is resized."""
 _AT_ONCE = 1024  # pictures handed to the threads at a time
 
 
@@ -89,7 +94,7 @@ def split(pictures: Mapping[Path, str], share: float) -> tuple[list[Path], list[
 
 @dataclass(frozen=True)
 class Square:
-    """A place in a picture of any size, as one of `width` times `height` pixels that it is resized to."""
+    """A place in a picture that is resized to `width` times `height` pixels."""
 
     side: int
     width: int
@@ -98,8 +103,19 @@ class Square:
     top: int
     mirrored: bool
 
+    @property
+    def is_in_long_picture(self) -> bool:
+        """Whether to resize all of the picture would be much more than what is seen of it."""
+        return max(self.width, self.height) > MOST_LONG * min(self.width, self.height)
+
+    def cut(self, pixels: NDArray[numpy.uint8]) -> Tensor:
+        """(height, width, 3), the resized picture → what is seen there, (3, side, side)."""
+        seen = pixels[self.top : self.top + self.side, self.left : self.left + self.side]
+        turned = seen[:, ::-1] if self.mirrored else seen
+        return torch.from_numpy(numpy.array(turned.transpose(2, 0, 1), order="C"))
+
     def of(self, picture: Image.Image) -> Image.Image:
-        """What is seen there, `side` pixels a side. What lies outside is not resized."""
+        """What is seen there of a picture of any size, without resizing what lies outside."""
         across, down = picture.width / self.width, picture.height / self.height
         right, bottom = self.left + self.side, self.top + self.side
         box = (self.left * across, self.top * down, right * across, bottom * down)
@@ -107,20 +123,21 @@ class Square:
         return square.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.mirrored else square
 
 
+def resized_size(size: tuple[int, int], side: int, resize: int) -> tuple[int, int]:
+    """Width and height of a picture whose shorter side becomes `resize`, and no side less than `side`."""
+    shrink = min(size) / resize  # source pixels per resized pixel
+    width, height = (max(side, round(length / shrink)) for length in size)
+    return width, height
+
+
 def random_place(size: tuple[int, int], side: int, resize: int, flip: bool, rng: numpy.random.Generator) -> Square:
     """A square of `side` pixels in a picture of `size`, resized until its shorter side is `resize`, at least `side`.
 
     The place is random; with `flip` every other square is mirrored.
     """
-    shrink = min(size) / resize  # source pixels per resized pixel
-    width, height = (max(side, round(length / shrink)) for length in size)
+    width, height = resized_size(size, side, resize)
     left, top = int(rng.integers(width - side + 1)), int(rng.integers(height - side + 1))
     return Square(side, width, height, left, top, bool(flip and rng.random() < 0.5))
-
-
-def random_square(picture: Image.Image, side: int, resize: int, flip: bool, rng: numpy.random.Generator) -> Image.Image:
-    """What is seen at a random place of one picture."""
-    return random_place(picture.size, side, resize, flip, rng).of(picture)
 
 
 def _place(name: str) -> float:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from i2i.contracts import Options
+from i2i.contracts import FilePath, Options
 from i2i.datasets.changes import Degradation, Making
 
 Folders = Annotated[
@@ -17,6 +17,15 @@ Folders = Annotated[
 
 Match = tuple[tuple[Annotated[str, Field(min_length=1)], str], ...]
 """What to replace in a name, and by what."""
+
+
+CacheFolder = Annotated[
+    bool | FilePath,
+    Field(
+        description="a folder where decoded pictures are kept for later epochs and runs; true: one in the user's cache"
+    ),
+]
+CacheGigabytes = Annotated[float, Field(gt=0, description="that the cache's folder may hold, in 2^30 bytes")]
 
 
 def _as_folders(value: Any) -> Any:
@@ -36,6 +45,8 @@ class SquareOptions(Options):
     crop: int = Field(256, ge=1, description="side of the square that is cut out at random, in pixels")
     flip: bool = Field(True, description="mirror every other picture left to right")
     background: str = Field("white", description="colour under transparent pixels: a name or #rrggbb")
+    cache: CacheFolder = False
+    cache_gigabytes: CacheGigabytes = 20.0
 
     @model_validator(mode="after")
     def _crop_fits(self) -> SquareOptions:
@@ -95,6 +106,8 @@ class PicturesOptions(Options):
     flip: bool = Field(False, description="mirror every other picture left to right")
     classes: bool = Field(False, description="the subfolders of `source` are classes")
     background: str = Field("white", description="colour under transparent pixels: a name or #rrggbb")
+    cache: CacheFolder = False
+    cache_gigabytes: CacheGigabytes = 20.0
 
     @model_validator(mode="after")
     def _size_fits(self) -> PicturesOptions:
@@ -111,6 +124,8 @@ class CropOptions(Options):
     flip: bool = Field(True, description="mirror and turn squares at random, in all eight ways")
     scale: int | None = Field(None, ge=1, description="pixels made of one along each side; null: the model's scale")
     background: str = Field("white", description="colour under transparent pixels: a name or #rrggbb")
+    cache: CacheFolder = False
+    cache_gigabytes: CacheGigabytes = 20.0
 
     @model_validator(mode="after")
     def _crop_divides(self) -> CropOptions:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.datasets import PairedOptions
-from i2i.datasets.folders import Domain, open_domain, random_place
+from i2i.datasets.folders import Domain, open_domain, random_place, resized_size
 from i2i.datasets.pairs import partners
+from i2i.datasets.reading import Half, Reader, Size
 from i2i.datasets.walk import Walk
 from i2i.errors import BrokenPicture, UsageError
-from i2i.images.decode import open_picture, to_tensor
 from i2i.images.names import Rewrite
 
 if TYPE_CHECKING:
     import numpy
-    from PIL import Image
     from torch import Tensor
 
 MOST_STRETCH = 0.01
@@ -45,6 +44,7 @@ class Paired(Walk):
             )
         super().__init__(domain, options.validation)
         self.broken = (*domain.broken, *(self.target.broken if self.target else ()), *odd)
+        self.reader = Reader(options, self._wanted())
 
     def describe(self) -> dict[str, object]:
         """Counts and sizes of both, or of the pictures that hold both."""
@@ -53,18 +53,27 @@ class Paired(Walk):
 
     def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
         """`source` and `target`, each uint8 (3, crop, crop), of the same place."""
-        options = self.options
-        source, target = self._pair(self.pictures[index])
-        place = random_place(source.size, options.crop, options.resize, options.flip, rng)
-        return {"source": to_tensor(place.of(source)), "target": to_tensor(place.of(target))}
+        options, path = self.options, self.pictures[index]
+        place = random_place(self._size(path), options.crop, options.resize, options.flip, rng)
+        (source, left), (target, right) = self._sides(path)
+        return {"source": self.reader.square(source, place, left), "target": self.reader.square(target, place, right)}
 
-    def _pair(self, path: Path) -> tuple[Image.Image, Image.Image]:
-        picture = open_picture(path, self.options.background)
+    def _size(self, path: Path) -> Size:
+        """Of the source."""
+        width, height = self.domain.sizes[path]
+        return (width, height) if self.target is not None else (width // 2, height)
+
+    def _sides(self, path: Path) -> tuple[tuple[Path, Half], tuple[Path, Half]]:
+        """Where the source and the target of a picture are."""
         if self.target is not None:
-            return picture, open_picture(self.partners[path], self.options.background)
-        half = picture.width // 2
-        left, right = (picture.crop((at, 0, at + half, picture.height)) for at in (0, half))
+            return (path, None), (self.partners[path], None)
+        left, right = (path, 0), (path, 1)
         return (left, right) if self.options.sides == "source-target" else (right, left)
+
+    def _wanted(self) -> Iterator[tuple[Path, Size, Half]]:
+        for path in (*self.pictures, *self.held_out):
+            size = resized_size(self._size(path), self.options.crop, self.options.resize)
+            yield from ((side, size, half) for side, half in self._sides(path))
 
 
 def _refuse_two_answers(options: PairedOptions) -> None:

@@ -11,9 +11,9 @@ import torch
 
 from i2i.contracts import Dataset
 from i2i.datasets import PicturesOptions
-from i2i.datasets.folders import Domain, open_domain, random_square, split
+from i2i.datasets.folders import Domain, open_domain, random_place, resized_size, split
+from i2i.datasets.reading import Reader, Size
 from i2i.errors import UsageError
-from i2i.images.decode import open_picture, to_tensor
 
 if TYPE_CHECKING:
     import numpy
@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 class _Part(Dataset):
     """The training or the validation pictures; `class_of` has those of both, or none where there are no labels."""
 
-    def __init__(self, options: PicturesOptions, pictures: Sequence[Path], class_of: Mapping[Path, str]) -> None:
-        self.options, self.pictures = options, pictures
+    def __init__(
+        self,
+        options: PicturesOptions,
+        reader: Reader,
+        sizes: Mapping[Path, Size],
+        pictures: Sequence[Path],
+        class_of: Mapping[Path, str],
+    ) -> None:
+        self.options, self.reader, self.sizes, self.pictures = options, reader, sizes, pictures
         self.classes = tuple(sorted(set(class_of.values())))
         numbers = {name: number for number, name in enumerate(self.classes)}
         self.labels = [numbers[class_of[path]] for path in pictures] if class_of else []
@@ -35,9 +42,9 @@ class _Part(Dataset):
     def load(self, index: int, rng: numpy.random.Generator) -> dict[str, Tensor]:
         """`picture`, uint8 (3, size, size), and with classes `label`, int64 ()."""
         options = self.options
-        picture = open_picture(self.pictures[index], options.background)
-        square = random_square(picture, options.size, options.resize or options.size, options.flip, rng)
-        sample = {"picture": to_tensor(square)}
+        path = self.pictures[index]
+        place = random_place(self.sizes[path], options.size, options.resize or options.size, options.flip, rng)
+        sample = {"picture": self.reader.square(path, place)}
         if self.classes:
             sample["label"] = torch.tensor(self.labels[index])
         return sample
@@ -51,8 +58,14 @@ class Pictures(_Part):
         self.broken = self.domain.broken
         self.class_of = _class_of(self.domain) if options.classes else {}
         training, validation = _split_by_class(self.domain, self.class_of, options.validation)
-        super().__init__(options, training, self.class_of)
-        self._validation = _Part(options, validation, self.class_of)
+        sizes = self.domain.sizes
+        resized = (
+            (path, resized_size(size, options.size, options.resize or options.size), None)
+            for path, size in sizes.items()
+        )
+        reader = Reader(options, resized)
+        super().__init__(options, reader, sizes, training, self.class_of)
+        self._validation = _Part(options, reader, sizes, validation, self.class_of)
 
     @property
     def validation(self) -> Dataset | None:

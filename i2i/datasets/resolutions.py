@@ -13,9 +13,9 @@ from torch.utils.data import get_worker_info
 from i2i.datasets import CropOptions, DegradedOptions, PairedResolutionsOptions
 from i2i.datasets.folders import Domain, open_domain
 from i2i.datasets.pairs import partners
+from i2i.datasets.reading import Reader
 from i2i.datasets.walk import Walk
 from i2i.errors import BrokenPicture, UsageError
-from i2i.images.decode import open_picture, to_tensor
 from i2i.images.names import Rewrite
 
 if TYPE_CHECKING:
@@ -28,20 +28,27 @@ Chosen = TypeVar("Chosen", bound=CropOptions)
 
 
 class _Squares(Walk, Generic[Chosen]):
-    """Squares out of what `domain` holds."""
+    """Squares out of what the first of the `domains` holds."""
 
-    def __init__(self, options: Chosen, domain: Domain) -> None:
+    def __init__(self, options: Chosen, *domains: Domain) -> None:
         if options.scale is None:
             raise UsageError("dataset.scale: not given, and the model has none; set dataset.scale=4, say")
-        super().__init__(domain, options.validation)
+        super().__init__(domains[0], options.validation)
         self.options, self.scale = options, options.scale
         self.kept: dict[Path, NDArray[numpy.uint8]] = {}
+        self.reader = Reader(options, ((path, size, None) for part in domains for path, size in part.sizes.items()))
+        self.sizes = {path: size for part in domains for path, size in part.sizes.items()}
 
     def _opened(self, path: Path) -> NDArray[numpy.uint8]:
-        """(3, H, W); kept while there is room, as each picture is read for a single square of it at a time."""
+        """(3, H, W); kept in memory while there is room, as each picture is read for a single square of it at a time.
+
+        Where there is a cache on disk, which is read through memory maps, nothing is kept here.
+        """
         if (kept := self.kept.get(path)) is not None:
             return kept
-        picture = to_tensor(open_picture(path, self.options.background)).numpy()
+        picture = self.reader.whole(path, self.sizes[path]).transpose(2, 0, 1)
+        if self.reader.keeping is not None:
+            return picture
         worker = get_worker_info()
         room = MOST_KEPT // (worker.num_workers if worker else 1) - sum(other.nbytes for other in self.kept.values())
         if picture.nbytes <= room:
@@ -75,7 +82,7 @@ class PairedResolutions(_Squares[PairedResolutionsOptions]):
         low = open_domain("source", options.source, rewrite.touches)
         self.high = open_domain("target", options.target)
         self.partners = partners(low, self.high, rewrite, "[[_LR, _HR]]")
-        super().__init__(options, low.only(self.partners))
+        super().__init__(options, low.only(self.partners), self.high)
         self.broken = (*low.broken, *self.high.broken)
         self._refuse_other_scales()
 
@@ -133,7 +140,7 @@ def _squares(
         missing = [(0, 0), *((0, wanted - length) for length in square.shape[1:])]
         if any(more for _, more in missing):
             square = numpy.pad(square, missing, mode="symmetric")  # so that both of a pair go on alike
-        squares[key] = torch.from_numpy(numpy.ascontiguousarray(_turned(square, turn)))
+        squares[key] = torch.from_numpy(numpy.array(_turned(square, turn), order="C"))
     return squares
 
 

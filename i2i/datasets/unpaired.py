@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i2i.contracts import Dataset
 from i2i.datasets import UnpairedOptions
-from i2i.datasets.folders import open_domain, random_square, split
-from i2i.images.decode import open_picture, to_tensor
+from i2i.datasets.folders import open_domain, random_place, resized_size, split
+from i2i.datasets.reading import Reader, Size
 
 if TYPE_CHECKING:
     import numpy
@@ -24,8 +24,11 @@ class Unpaired(Dataset):
         self.domains = (open_domain("source", options.source), open_domain("target", options.target))
         self.broken = [picture for domain in self.domains for picture in domain.broken]
         parts = [split(domain.pictures, options.validation) for domain in self.domains]
-        self._training = _Part(options, parts[0][0], parts[1][0])
-        self._validation = _Part(options, parts[0][1], parts[1][1])
+        sizes = {path: size for domain in self.domains for path, size in domain.sizes.items()}
+        wanted = ((path, resized_size(size, options.crop, options.resize), None) for path, size in sizes.items())
+        reader = Reader(options, wanted)
+        self._training = _Part(options, reader, sizes, parts[0][0], parts[1][0])
+        self._validation = _Part(options, reader, sizes, parts[0][1], parts[1][1])
 
     @property
     def validation(self) -> Dataset | None:
@@ -47,8 +50,15 @@ class Unpaired(Dataset):
 class _Part(Dataset):
     """The training or the validation pictures."""
 
-    def __init__(self, options: UnpairedOptions, source: Sequence[Path], target: Sequence[Path]) -> None:
-        self.options = options
+    def __init__(
+        self,
+        options: UnpairedOptions,
+        reader: Reader,
+        sizes: Mapping[Path, Size],
+        source: Sequence[Path],
+        target: Sequence[Path],
+    ) -> None:
+        self.options, self.reader, self.sizes = options, reader, sizes
         self.pictures = {"source": source, "target": target}
 
     def __len__(self) -> int:
@@ -61,6 +71,7 @@ class _Part(Dataset):
         sample = {}
         for key, pictures in self.pictures.items():
             chosen = index if key == walked else int(rng.integers(len(pictures)))
-            picture = open_picture(pictures[chosen], options.background)
-            sample[key] = to_tensor(random_square(picture, options.crop, options.resize, options.flip, rng))
+            path = pictures[chosen]
+            place = random_place(self.sizes[path], options.crop, options.resize, options.flip, rng)
+            sample[key] = self.reader.square(path, place)
         return sample

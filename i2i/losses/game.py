@@ -45,7 +45,12 @@ class AdversarialGame:
         self.augment = _augmentation(augment)
 
     def generator(self, judge: Judge, fake: Tensor, real: Tensor) -> Tensor:
-        """What the generator that drew `fake` minimises, weighted: 0-dim. `real` is seen only if the loss asks."""
+        """What the generator that drew `fake` minimises, weighted: 0-dim. `real` is seen only if the loss asks.
+
+        With a weight of 0 nothing is judged.
+        """
+        if not self.adversarial.weight:
+            return fake.new_zeros(())
         judge = self._augmented(judge)
         fake_logits = judge(fake)
         if not self.adversarial.needs_real_logits:

@@ -29,6 +29,15 @@ class RunOptions(Options):
     seed: int = Field(0, ge=0, lt=2**63, description="of all chance: initial weights, order, augmentation, noise")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where to compute; auto: cuda, mps, cpu")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the device has it")
+    memory_format: Literal["auto", "contiguous", "channels-last"] = Field(
+        "auto", description="order of numbers in memory; auto: the model's own, and channels-last for bf16 on CUDA"
+    )
+    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = Field(
+        None, description="compile networks by torch, in this mode of it; worth it where all pictures have one size"
+    )
+    recompute: bool = Field(
+        False, description="keep less for the way back and compute repeated blocks of networks again; same result"
+    )
     ema: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: none")
     clip: float | None = Field(None, gt=0, description="largest gradient norm of a turn; null: no clipping")
     workers: int | None = Field(None, ge=0, description="loader processes; null: as many as the device can use")
@@ -77,6 +86,14 @@ class RunOptions(Options):
     def _micro_batches_are_equal(self) -> RunOptions:
         if self.batch % self.accumulate:
             raise ValueError(f"batch {self.batch} does not divide into accumulate = {self.accumulate} equal parts")
+        return self
+
+    @model_validator(mode="after")
+    def _recomputes_or_compiles(self) -> RunOptions:
+        if self.recompute and self.compile is not None:
+            raise ValueError(
+                f"recompute and compile = {self.compile}: compiled networks are not recomputed; choose one"
+            )
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,9 @@ HARMLESS = frozenset(
     "run.validate_every",
     "run.patience",
     "run.report",
+    "run.recompute",
+    "dataset.cache",
+    "dataset.cache_gigabytes",
 }
 """What may change while a run goes on, as no number depends on it."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from i2i.contracts import Geometry, Options, Request, Trainer
@@ -18,7 +18,10 @@ from i2i.ranks.group import gathered
 from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
 from i2i.training.chance import seed_torch
+from i2i.training.compiling import compile_networks, compiling, eager
 from i2i.training.ema import EMA
+from i2i.training.optimising import settle
+from i2i.training.recomputing import recompute
 from i2i.training.runtime import Runtime
 from i2i.training.turns import LoopTurns, freeze
 
@@ -36,10 +39,17 @@ class Loop:
     ) -> None:
         self.trainer, self.runtime, self.run = trainer, runtime, run
         self.translate = translate or Options()
-        self.model = trainer.model.to(runtime.device)
+        self.memory_format = runtime.memory_format(run.memory_format)
+        self.model: Any = self._arranged(trainer.model)
         for loss in filter(None, trainer.losses.values()):
-            freeze(loss.to(runtime.device))
+            freeze(self._arranged(loss))
+        self.recomputed = recompute(self.model) if run.recompute else 0
+        """Blocks of the model that compute again what they forget."""
+        if run.compile is not None:
+            compile_networks(self.model, run.compile)
         self.optimizers = dict(trainer.optimizers())
+        for optimizer in self.optimizers.values():
+            settle(optimizer, runtime.device)
         self.turns = LoopTurns(trainer, self.optimizers, runtime, run.seed, run.accumulate, run.clip)
         self.ema = EMA(self.model, ema, run.ema)
         self.step = 0
@@ -72,7 +82,7 @@ class Loop:
         for part, micro_batch in enumerate(batch):
             seed_torch("step", self.run.seed, self.step, part, self.runtime.rank)
             self.turns.begin(self.step, part, micro_batch.first_sample, micro_batch.samples)
-            with self.runtime.autocast():
+            with self.runtime.autocast(), compiling(self.run.compile):
                 answers = self.trainer.step(self._taken(micro_batch.tensors), self.turns)
             if "step" in answers:
                 raise I2IError(f"{type(self.trainer).__name__}.step answers a figure called step, which counts steps")
@@ -120,16 +130,24 @@ class Loop:
         self.model.eval()
         seed_torch(purpose, self.run.seed)
         try:
-            with torch.no_grad(), self.runtime.autocast(), self.ema.swapped_in():
+            with torch.no_grad(), self.runtime.autocast(), self.ema.swapped_in(), eager(self.run.compile):
                 yield
         finally:
             for module, training in modes.items():
                 module.training = training
 
     def _taken(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A batch with as many channels as the model takes."""
+        """A batch with as many channels as the model takes, laid out as the model is."""
         geometry: Geometry = getattr(self.model, "geometry", Geometry())
-        return {key: geometry.channelled(value) if value.dim() == 4 else value for key, value in batch.items()}
+        pictures = {key: geometry.channelled(value) for key, value in batch.items() if value.dim() == 4}
+        if self.memory_format is not None:
+            pictures = {key: value.contiguous(memory_format=self.memory_format) for key, value in pictures.items()}
+        return {**batch, **pictures}
+
+    def _arranged(self, module: nn.Module) -> nn.Module:
+        """On the device, in the order that is wanted."""
+        module = module.to(self.runtime.device)
+        return module if self.memory_format is None else module.to(memory_format=self.memory_format)
 
     def inference_tensors(self, submodules: Sequence[str]) -> dict[str, Tensor]:
         """What a weights file holds: these submodules or buffers of the model, averaged where averaging is on."""
@@ -159,7 +177,9 @@ class Loop:
         self.model.load_state_dict(state["model"])
         self.ema.load_state_dict(state["ema"])
         for name, optimizer in self.optimizers.items():
+            made_with = _made_with(optimizer)
             optimizer.load_state_dict(state["optimizers"][name])
+            settle(optimizer, self.runtime.device, made_with)
         trainers = state["trainers"]  # what a rank keeps for itself, such as its pictures of the past
         self.trainer.load_state_dict(trainers[self.runtime.rank if len(trainers) == self.runtime.ranks else 0])
         self.turns.guard.load_state_dict(state["guard"])

@@ -44,8 +44,19 @@ class Runtime:
         return cls(chosen, precision, rank, ranks)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Reduced precision for the forward computation, where chosen."""
+        """Reduced precision for the forward computation, where chosen; where not, none of CUDA's own choice either."""
+        if self.precision == "fp32" and self.device.type == "cuda":
+            return without_tf32()
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    def memory_format(self, asked: str) -> torch.memory_format | None:
+        """The order of numbers that `run.memory_format` asks for; None: as a model has them.
+
+        Tensor cores read channels last; what is best on CPUs differs from network to network, so recipes say it.
+        """
+        if asked == "auto":
+            asked = "channels-last" if (self.device.type, self.precision) == ("cuda", "bf16") else "own"
+        return {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}.get(asked)
 
     def describe(self) -> dict[str, object]:
         """What a bit-identical repetition needs to be the same."""
@@ -107,6 +118,21 @@ def has_bf16(device: torch.device) -> bool:
         able = torch.cpu.get_capabilities()
         return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("bf16"))
     return False
+
+
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """CUDA multiplies float32 numbers as they are: by itself torch rounds those of convolutions to ten bits."""
+    try:
+        before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    except RuntimeError:  # somebody chose kind by kind of operation, with switches that these cannot express
+        yield
+        return
+    try:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
 
 
 class OutOfMemory(I2IError):

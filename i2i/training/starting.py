@@ -238,6 +238,10 @@ def _assemble(catalog: Catalog, recipe: Recipe, listener: Listener, validation: 
         loop = Loop(trainer, runtime, run, recipe.trainer.entry.value.ema, recipe.translate)
     for remark in (*remarks_of(model), *remarks_of(trainer)):
         listener.said(remark)
+    if run.recompute:
+        listener.said(
+            f"run.recompute: {loop.recomputed or 'no'} repeated blocks are computed again for their gradients"
+        )
     batches = Batches(dataset, runtime, run.seed, run.batch, run.accumulate, run.workers)
     logbook = Logbook(loop, recipe, listener, tracking)
     broken = Broken(logbook, run.max_bad)

@@ -62,8 +62,10 @@ class LoopTurns:
             raise I2IError(f"turn '{optimizer}': the trainer has no such optimizer (it has: {known})")
         for parameter in self.parameters[optimizer]:
             parameter.requires_grad_(True)
+        turn = LoopTurn(self, optimizer)
         try:
-            yield LoopTurn(self, optimizer)
+            yield turn
+            turn.refuse_forgotten_parts()
         finally:
             for parameter in self.parameters[optimizer]:
                 parameter.requires_grad_(False)
@@ -144,6 +146,18 @@ class LoopTurn:
 
     def __init__(self, turns: LoopTurns, name: str) -> None:
         self.turns, self.name = turns, name
+        self.has_parts = False
+        """Whether parts of a loss wait for the last."""
+
+    def add(self, loss: Tensor) -> None:
+        """Backward of one part; `minimise` takes the last."""
+        self.has_parts = True
+        self._backward(self._share(loss))
+
+    def refuse_forgotten_parts(self) -> None:
+        """Raise `I2IError` where parts were added and no `minimise` followed."""
+        if self.has_parts:
+            raise I2IError(f"turn '{self.name}': parts of a loss were added, and minimise was not called for the last")
 
     def minimise(self, loss: Tensor | Callable[[], Tensor]) -> None:
         """Backward, and the optimizer's step once all micro-batches were seen."""
@@ -155,7 +169,8 @@ class LoopTurn:
                 f"turn '{self.name}' minimises twice in one step, which micro-batches cannot do: set run.accumulate=1"
             )
         turns.minimised.add(self.name)
-        self._backward(loss / turns.micro_batches if turns.micro_batches > 1 else loss)
+        self._backward(self._share(loss))
+        self.has_parts = False
         if turns.micro_batches > 1:
             turns.collect(self.name)
         else:
@@ -164,6 +179,8 @@ class LoopTurn:
 
     def _minimise_closure(self, closure: Callable[[], Tensor]) -> None:
         turns = self.turns
+        if self.has_parts:
+            raise I2IError(f"turn '{self.name}': a loss that is evaluated several times a step has no parts to add")
         if turns.micro_batches > 1:
             raise I2IError(f"turn '{self.name}' evaluates its loss several times a step: set run.accumulate=1")
 
@@ -180,9 +197,18 @@ class LoopTurn:
 
         turns.apply(self.name, evaluate)
 
+    def _share(self, loss: Tensor) -> Tensor:
+        """What a micro-batch contributes to the mean."""
+        return loss / self.turns.micro_batches if self.turns.micro_batches > 1 else loss
+
     def _backward(self, loss: Tensor) -> None:
         if loss.dim():
             raise I2IError(f"turn '{self.name}': minimise takes a 0-dim loss, found shape {tuple(loss.shape)}")
+        if not loss.requires_grad:
+            raise I2IError(
+                f"turn '{self.name}': its loss depends on none of its parameters; give one of the losses a weight "
+                "above 0, or compute it within the turn"
+            )
         with torch.autocast(self.turns.runtime.device.type, enabled=False):
             loss.backward()
 

@@ -15,7 +15,7 @@ from PIL import Image
 from i2i import UsageError
 from i2i.cli.console import data_lines
 from i2i.datasets import PicturesOptions
-from i2i.datasets.folders import random_square
+from i2i.datasets.folders import random_place
 from i2i.datasets.pictures import Pictures
 from i2i.training.batches import Batches
 from i2i.training.runtime import Runtime
@@ -124,10 +124,10 @@ def test_a_picture_of_the_wanted_size_keeps_every_pixel(tmp_path: Path) -> None:
 
 def test_a_square_that_is_cut_without_resizing_keeps_every_pixel() -> None:
     pixels = numpy.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=numpy.uint8)
-    square = random_square(Image.fromarray(pixels), 8, 20, False, numpy.random.default_rng(3))
+    square = random_place((30, 20), 8, 20, False, numpy.random.default_rng(3)).cut(pixels)
     rng = numpy.random.default_rng(3)
     left, top = int(rng.integers(23)), int(rng.integers(13))
-    assert numpy.array_equal(square, pixels[top : top + 8, left : left + 8])
+    assert numpy.array_equal(square.permute(1, 2, 0), pixels[top : top + 8, left : left + 8])
 
 
 def test_squares_of_a_larger_resize_lie_at_random_places(tmp_path: Path) -> None:
