@@ -32,7 +32,7 @@ def srresnet(asked: Asked) -> Found:
     size, blocks, width = (16, 1, 4) if asked.quick else (256, 16, 64)
     overrides = [f"model.blocks={blocks}", f"model.width={width}"]
     what = f"SRResNet-{blocks}, {size}×{size} → {4 * size}×{4 * size}"
-    return _folder(asked, what, "srresnet", overrides, blocks, width, size, ".png", 4)
+    return _folder(asked, what, "srresnet", overrides, blocks, width, size, ".png", 3)
 
 
 def _folder(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import torch
 
 from i2i.bench.limit import Limit, limits
 from i2i.bench.recipes import chosen
@@ -19,7 +22,7 @@ from i2i.training.runtime import Runtime
 from i2i.training.speed import precisions_of
 
 ROUNDS = 5
-LIMIT_SHARE, TURN_SHARE = 0.04, 0.02
+LIMIT_SHARE, TURN_SHARE = 0.04, 0.008
 """Of the time: for the limit, and for one turn of a translation."""
 
 
@@ -82,49 +85,59 @@ def measured(
     reached = limits(runtime.device, LIMIT_SHARE * seconds)
     rows, left_out = list[Measured](), dict[str, str]()
     for place, name in enumerate(names):
-        for title, sides in _works(name, overrides, size, TURN_SHARE * seconds, runtime.device.type):
-            left = (end - time.monotonic()) / (2 * (len(names) - place))
-            if left <= 0 and rows:
-                left_out[f"{name}, {title}"] = "no time left; more --seconds, or --plugin"
-                continue
-            tell(f"{name}, {title}")
-            try:
-                rows += _rows(name, size, _in_turns(sides, left), reached)
-            except I2IError as error:
-                left_out[f"{name}, {title}"] = str(error)
+        left = (end - time.monotonic()) / (len(names) - place)
+        if left <= 0 and rows:
+            left_out[name] = "no time left; more --seconds, or --plugin"
+            continue
+        tell(name)
+        refused = dict[str, str]()
+        try:
+            timings = _timings(name, overrides, size, TURN_SHARE * seconds, left, runtime.device, refused)
+            rows += _rows(name, size, timings, reached)
+        except I2IError as error:
+            left_out[name] = str(error)
+        left_out |= {f"{name}, {side}": why for side, why in refused.items()}
     return Bench(runtime.describe(), reached, rows, left_out)
 
 
-def _works(
-    name: str, overrides: Sequence[str], size: int, turn: float, device: str
-) -> Iterator[tuple[str, list[Side]]]:
-    both = {"name": name, "overrides": list(overrides), "device": device}
-    own: Mapping[str, dict[str, Any]] = {"translating": {"size": size, "seconds": turn}, "training": {}}
-    for title, given in own.items():
-        build = f"i2i.bench.recipes:{title}"
-        precisions = precisions_of(Runtime.choose(device).device)
-        yield title, [Side(each, build, {**both, **given, "precision": each}, device) for each in precisions]
-
-
-def _in_turns(sides: Sequence[Side], seconds: float) -> list[Timing]:
-    with TemporaryDirectory(prefix="i2i-bench-") as name:
-        placed = []
-        for side in sides:
-            folder = Path(name) / side.name
-            folder.mkdir()
-            placed.append(Side(side.name, side.build, {**side.options, "folder": str(folder)}, side.device))
-        return in_turns(placed, ROUNDS, seconds)
+def _timings(
+    name: str,
+    overrides: Sequence[str],
+    size: int,
+    turn: float,
+    seconds: float,
+    device: torch.device,
+    refused: dict[str, str],
+) -> list[Timing]:
+    """Of translating and training, fp32 first, then what else the hardware has; what cannot be built is `refused`."""
+    works: Mapping[str, dict[str, Any]] = {"translating": {"size": size, "seconds": turn}, "training": {}}
+    with TemporaryDirectory(prefix="i2i-bench-") as folder:
+        sides = []
+        for (work, own), precision in product(works.items(), precisions_of(device)):
+            place = Path(folder) / work / precision
+            place.mkdir(parents=True)
+            options = {"name": name, "overrides": list(overrides), "folder": str(place), "device": device.type, **own}
+            build = f"i2i.bench.recipes:{work}"
+            sides.append(Side(f"{work} in {precision}", build, {**options, "precision": precision}, device.type))
+        return in_turns(sides, ROUNDS, seconds, refused=refused)
 
 
 def _rows(name: str, size: int, timings: Sequence[Timing], reached: Mapping[str, Limit]) -> Iterator[Measured]:
-    plain = timings[0]
-    what = {"translate": f"{size}×{size} translated", "draw": "drawn", "train": f"trained, batch {plain.pictures}"}
-    for timing in timings:
-        share = None
-        if plain.gigaflops is not None:
-            rate = plain.gigaflops / plain.pictures * timing.pictures / timing.seconds
-            share = rate / reached[timing.side].gigaflops
-        ratio = timing.pictures / timing.seconds / (plain.pictures / plain.seconds) if len(timings) > 1 else None
-        yield Measured(
-            name, what[timing.task], timing.side, timing.seconds, timing.pictures, ratio, share, timing.memory
-        )
+    for task, of_task in groupby(timings, lambda timing: timing.task):
+        plain, *others = of_task
+        what = {"translate": f"{size}×{size} translated", "draw": "drawn", "train": f"trained, batch {plain.pictures}"}
+        for timing in (plain, *others):
+            precision, share = timing.side.rpartition(" ")[2], None
+            rate, plain_rate = timing.pictures / timing.seconds, plain.pictures / plain.seconds
+            if plain.gigaflops is not None:
+                share = plain.gigaflops / plain.pictures * rate / reached[precision].gigaflops
+            yield Measured(
+                name,
+                what[task],
+                precision,
+                timing.seconds,
+                timing.pictures,
+                rate / plain_rate if others else None,
+                share,
+                timing.memory,
+            )

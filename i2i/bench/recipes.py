@@ -35,16 +35,18 @@ MOST = 64
 
 
 def chosen(catalog: Catalog) -> list[str]:
-    """The recipes that one would try first: with shipped weights, and light ones."""
-    found = []
+    """The recipes that one would try first: each of the shipped weights, then light ones."""
+    shipped, light = dict[Path, str](), list[str]()
     for name in catalog.names("recipe"):
         try:
             recipe = load_recipe(catalog, name)
         except I2IError:  # it may need a plugin that is not there
             continue
-        if recipe.weights is not None or name.endswith("-light"):
-            found.append(name)
-    return found
+        if recipe.weights is not None:
+            shipped.setdefault(recipe.weights, name)
+        elif name.endswith("-light"):
+            light.append(name)
+    return [*shipped.values(), *light]
 
 
 def translating(

@@ -91,14 +91,21 @@ class Timing:
         return median(each), min(each), max(each)
 
 
-def in_turns(sides: Sequence[Side], rounds: int, seconds: float = float("inf"), warm_up: bool = True) -> list[Timing]:
+def in_turns(
+    sides: Sequence[Side],
+    rounds: int,
+    seconds: float = float("inf"),
+    warm_up: bool = True,
+    refused: dict[str, str] | None = None,
+) -> list[Timing]:
     """Let every task of every side run once a round; the first round, the warm-up, does not count unless it is long.
 
     There are `rounds` rounds, fewer where these take more than so many `seconds`, but two at least. Timings come in the
-    order of sides. Raises `I2IError` that names the side where one fails.
+    order of sides. Raises `I2IError` that names the side where one fails; where `refused` is given, those that cannot
+    be built are left out instead, and the reason is put there by their names.
     """
     with _started(sides) as pipes:
-        tasks = [_answer(side, pipe) for side, pipe in zip(sides, pipes, strict=True)]
+        tasks = [_built(side, pipe, refused) for side, pipe in zip(sides, pipes, strict=True)]
         turns: dict[tuple[int, str], list[Turn]] = {(at, name): [] for at, own in enumerate(tasks) for name in own}
         measured, end = 0, time.monotonic() + seconds
         while measured < min(rounds, LEAST) or (measured < rounds and time.monotonic() < end):
@@ -137,6 +144,18 @@ def _started(sides: Sequence[Side]) -> Iterator[list[Connection]]:
         for process in processes:
             process.kill()
             process.join()
+
+
+def _built(side: Side, pipe: Connection, refused: dict[str, str] | None) -> Mapping[str, tuple[int, float | None]]:
+    """Pictures and operations of each of its tasks; none where it was refused."""
+    try:
+        tasks: Mapping[str, tuple[int, float | None]] = _answer(side, pipe)
+        return tasks
+    except I2IError as error:
+        if refused is None:
+            raise
+        refused[side.name] = str(error).removeprefix(f"{side.name}: ")
+        return {}
 
 
 def _answer(side: Side, pipe: Connection) -> Any:

@@ -68,6 +68,9 @@ def test_a_side_tells_its_own_memory_and_its_own_failure(works: str) -> None:
     }.items():
         with pytest.raises(I2IError, match=re.escape(complaint)):
             in_turns([Side("slow", f"{works}:{build}")], rounds=1)
+    refused = dict[str, str]()
+    assert in_turns([Side("slow", f"{works}:refusing")], rounds=1, refused=refused) == []
+    assert refused == {"slow": "not with these options"}
 
 
 def test_ratios_are_of_the_rounds_side_by_side() -> None:
