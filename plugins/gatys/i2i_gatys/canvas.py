@@ -49,7 +49,8 @@ class CanvasTrainer(Trainer):
         super().__init__(model, {}, options)
         self.objectives = {f"canvas {number}": objective for number, objective in enumerate(objectives)}
         self.canvases = {
-            name: nn.Parameter(canvas.clone()) for name, canvas in zip(self.objectives, canvases, strict=True)
+            name: nn.Parameter(canvas.clone(memory_format=torch.contiguous_format))  # as L-BFGS reads it
+            for name, canvas in zip(self.objectives, canvases, strict=True)
         }
 
     def optimizers(self) -> Mapping[str, Optimizer]:

@@ -41,10 +41,12 @@ class Gatys(nn.Module):
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """(B, 3, H, W) in [0, 1] → the same, painted coarse to fine (Gatys et al. 2017, section 6)."""
-        with torch.autocast(images.device.type, enabled=False):  # Gram matrices sum over thousands of places
-            return self._painted(images, request)
+        device = images.device.type
+        reduced = torch.is_autocast_enabled(device) and not self.features.learns  # what was learned is sharper
+        with torch.autocast(device, enabled=False):  # Gram matrices sum over thousands of places
+            return self._painted(images, request, reduced)
 
-    def _painted(self, images: Tensor, request: Request) -> Tensor:
+    def _painted(self, images: Tensor, request: Request, reduced: bool) -> Tensor:
         options: Any = request.options
         shares, masks = self.shares.to(images), self._masks(options, images)
         stages = planned(options.scales, images.shape[-2], images.shape[-1], self.features.smallest)
@@ -61,7 +63,7 @@ class Gatys(nn.Module):
                 ]
             chosen = options.model_copy(update=stage.scale.chosen())
             goals = [self.goal(photo, chosen, shares, masks) for photo in photos.split(1)]
-            trainer = CanvasTrainer(self, canvases, [Objective(self.features, goal) for goal in goals], chosen)
+            trainer = CanvasTrainer(self, canvases, [Objective(self.features, goal, reduced) for goal in goals], chosen)
             part = _part(request, number, done, total, stage.scale.steps)
             Loop.optimise(trainer, {"photo": photos}, stage.scale.steps, part)
             canvases = list(trainer.preview({})["canvas"].split(1))

@@ -65,8 +65,9 @@ class Objective:
     the same in every layer, of every network, at every size; and of the style's the logarithm is taken.
     """
 
-    def __init__(self, features: FeatureExtractor, goal: Goal) -> None:
-        self.features, self.goal = features, goal
+    def __init__(self, features: FeatureExtractor, goal: Goal, reduced: bool = False) -> None:
+        """`reduced`: convolutions in bfloat16. Losses, Gram matrices and the canvas are float32 in any case."""
+        self.features, self.goal, self.reduced = features, goal, reduced
         self.names = sorted({*goal.style_layers, *goal.content_layers})
         height, width = goal.photo.shape[-2:]
         self.targets = [_Target(tile) for tile in tiles(height, width, goal.tile, features, self.names)]
@@ -88,7 +89,8 @@ class Objective:
                 loss = torch.stack(list(parts.values())).sum()
                 (gradient,) = torch.autograd.grad(loss, point)
             found = {name: part.detach() for name, part in parts.items()}
-            self._last = Evaluation(point.detach(), loss.detach(), gradient, found)
+            # L-BFGS reads a gradient from end to end, in whatever order the features have theirs
+            self._last = Evaluation(point.detach(), loss.detach(), gradient.contiguous(), found)
         return self._last
 
     def parts(self, canvas: Tensor) -> dict[str, Tensor]:
@@ -123,7 +125,10 @@ class Objective:
         return [gram_sums(maps[name], target.masks.get(name)) for name in self.goal.style_layers], content
 
     def _maps(self, crop: Tensor, tile: Tile) -> dict[str, Tensor]:
-        maps = self.features(crop, self.names, self.goal.octave)
+        with torch.autocast(crop.device.type, torch.bfloat16, enabled=self.reduced):
+            maps = self.features(crop, self.names, self.goal.octave)
+        if self.reduced:
+            maps = {name: seen.float() for name, seen in maps.items()}
         return {name: tile.own(maps[name], self.features.layers[name].stride) for name in self.names}
 
     def _aim(self, target: _Target) -> None:
@@ -147,10 +152,10 @@ def gram_sums(maps: Tensor, masks: Tensor | None = None) -> Tensor:
     With masks: guided Gram matrices (Gatys et al. 2017, Controlling Perceptual Factors in Neural Style Transfer,
     section 4.1), up to the count of places.
     """
-    vectors = maps[0].flatten(1)
+    vectors = maps[0].permute(1, 2, 0).flatten(0, 1)  # (H·W, C), not copied in either order of memory
     if masks is None:
-        return (vectors @ vectors.T)[None]
-    return torch.stack([(vectors * mask.flatten()) @ vectors.T for mask in masks])
+        return (vectors.T @ vectors)[None]
+    return torch.stack([(vectors * mask.flatten()[:, None]).T @ vectors for mask in masks])
 
 
 def gram_distances(grams: Tensor, wanted: Tensor) -> Tensor:

@@ -147,8 +147,8 @@ def gram(maps: Tensor) -> Tensor:
 
     Equation 3 of Gatys et al. 2016 sums; the average makes pictures of any two sizes comparable.
     """
-    vectors = maps.flatten(2)
-    return vectors @ vectors.transpose(1, 2) / vectors.shape[2]
+    vectors = maps.permute(0, 2, 3, 1).flatten(1, 2)  # (B, H·W, C), not copied in either order of memory
+    return vectors.transpose(1, 2) @ vectors / vectors.shape[1]
 
 
 def shrunk(pictures: Tensor, side: float) -> Tensor:
