@@ -18,7 +18,7 @@ from i2i.contracts import Geometry, Options, Request
 from i2i.errors import I2IError, UsageError
 from i2i.images.whole import Whole
 from i2i.inference.ensemble import in_all_ways
-from i2i.inference.fitting import apply_whole
+from i2i.inference.fitting import apply_whole, fitted
 from i2i.inference.painting import Painter
 from i2i.inference.pipeline import AHEAD_BYTES
 from i2i.inference.tiled import Bands, Cut, Norms
@@ -34,6 +34,9 @@ Answer = Tensor | Bands | I2IError
 """A picture float (C, H·scale, W·scale) on the CPU, a larger one from the top, or why there is none."""
 RequestOf = Callable[[range], Request]
 """What is asked for some of a group's pictures."""
+
+Choose = Callable[[Tensor, Callable[[str], object]], tuple[Any, Runtime]]
+"""By a picture (C, H, W) as the model takes it: what is to compute 8-bit pictures. What is chosen is told."""
 
 SMALL = 2**19
 """Pixels at once, of the answer, of which nobody asks whether they fit, unless a budget was given."""
@@ -82,6 +85,9 @@ class Computation:
         self.model, self.runtime, self.options, self.tiles, self.tell = model, runtime, options, tiles, tell
         self.self_ensemble = self_ensemble
         self.told: set[str] = set()
+        self.choose: Choose | None = None
+        self._exact: tuple[Any, Runtime] = (model, runtime)
+        self._quick: tuple[Any, Runtime] | None = None
         self.geometry: Geometry = model.geometry
         if tiles.side is not None and self._can_tile:
             require_side(self.geometry, tiles.side, self._overlap)
@@ -101,6 +107,7 @@ class Computation:
     def answers(self, pictures: Sequence[Whole], request_of: RequestOf, which: range | None = None) -> Iterator[Answer]:
         """What the model makes of pictures of one padded size, or of `which` of them, in their order."""
         which = range(len(pictures)) if which is None else which
+        self._settle(pictures[which[0]])
         size = self.geometry.padded(*pictures[which[0]].values.shape[-2:])
         if self._fits(len(which), size):
             try:
@@ -126,6 +133,16 @@ class Computation:
             yield self._in_tiles(pictures[which[0]], request_of(which), size)
         else:
             yield from self.answers(pictures, request_of, which)
+
+    def _settle(self, picture: Whole) -> None:
+        """Compute as is the fastest for such a picture: in full precision where it has more than 8 bits."""
+        if self.choose is None:
+            return
+        if self._quick is None:
+            with _explained():
+                sample = fitted(in_unit_range(_sent(picture.values, self.runtime.device)), self.geometry)
+                self._quick = self.choose(sample, self._tell_once)
+        self.model, self.runtime = self._exact if is_deep(picture) else self._quick
 
     @property
     def _overlap(self) -> int | None:
@@ -176,7 +193,7 @@ class Computation:
     def _move_to_cpu(self, what: str) -> None:
         self._tell_once(f"{what} on {self.runtime.device.type}: on the CPU from now on, which is slower")
         self.model = copy.deepcopy(self.model).to("cpu")
-        self.runtime = Runtime.choose("cpu", "fp32")
+        self.runtime, self.choose = Runtime.choose("cpu", "fp32"), None
         self.budget = self.tiles.memory or self._most_of_what_is_free()
         self.too_many = self._footprint = None
 
@@ -295,6 +312,11 @@ class Computation:
 
     def _part_of(self, main_memory: int) -> int:
         return int(main_memory * SHARE_OF_FREE) // self.tiles.processes
+
+
+def is_deep(picture: Whole) -> bool:
+    """Whether a picture has levels that reduced precision would not keep apart."""
+    return picture.levels.bits > 8
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,7 +18,7 @@ from i2i.images.decode import to_image
 from i2i.images.limits import LIMITS, Limits
 from i2i.images.metadata import NOTHING, Metadata
 from i2i.images.whole import EIGHT_BITS, Colours, Kind, Levels, Whole
-from i2i.inference.computation import MOST_AT_ONCE, WITHIN_MEMORY, Computation, Tiles
+from i2i.inference.computation import MOST_AT_ONCE, WITHIN_MEMORY, Computation, Tiles, is_deep
 from i2i.inference.fitting import on_its_way
 from i2i.inference.onlooker import Nobody, Onlooker
 from i2i.inference.opening import Opening, Subject
@@ -25,6 +26,7 @@ from i2i.inference.pipeline import Read, Room, batched, read_ahead
 from i2i.inference.sampling import Place, closed_walk, pictures_at
 from i2i.inference.tiled import Bands
 from i2i.recipe import validate_options
+from i2i.runtimes.trial import TORCH, Way, candidates, fastest, prepared, told
 from i2i.training.building import remarks_of
 from i2i.training.chance import seed_for
 from i2i.training.runtime import Runtime
@@ -69,6 +71,14 @@ class Translated(Generic[Item]):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What was asked for to compute with; `auto` is what a trial on the first picture finds the fastest."""
+
+    runtime: str = TORCH
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True)
 class Translator:
     """Translates pictures, lists and streams of any length, or makes pictures out of nothing; made by `load`."""
 
@@ -87,6 +97,8 @@ class Translator:
     limits: Limits = LIMITS
     fingerprint: str = ""
     """Of the weights and all that belongs to them: SHA-256."""
+    asked: Asked | None = None
+    """None: torch, in the runtime's precision."""
 
     @property
     def geometry(self) -> Geometry:
@@ -120,7 +132,8 @@ class Translator:
         return {
             "weights": self.fingerprint,
             "options": self.options.model_dump(mode="json"),
-            "precision": self.runtime.precision,
+            "precision": self.asked.precision if self.asked else self.runtime.precision,
+            **({"runtime": self.asked.runtime} if self.asked and self.asked.runtime not in (TORCH, "auto") else {}),
             "background": self.background,
             "colours": self.colours,
             "self-ensemble": self.self_ensemble,
@@ -129,7 +142,18 @@ class Translator:
 
     def computation(self, tell: Callable[[str], object] = lambda text: None) -> Computation:
         """The model at work; what does not go as asked for is told, once each."""
-        return Computation(self.model, self.runtime, self.options, self.tiles, self.self_ensemble, tell)
+        work = Computation(self.model, self.runtime, self.options, self.tiles, self.self_ensemble, tell)
+        if self.asked is not None and self.translates:
+            work.choose = partial(self._chosen, self.asked)
+        return work
+
+    def _chosen(self, asked: Asked, picture: Tensor, tell: Callable[[str], object]) -> tuple[Any, Runtime]:
+        """The model and the precision to compute 8-bit pictures with, by one of them, as the model takes it."""
+        ways = candidates(self.runtime.device, asked.runtime, asked.precision)
+        way = fastest(self.model, ways, self.options, self.runtime, self.name, self.fingerprint, picture)
+        if "auto" in (asked.runtime, asked.precision) and way != Way():
+            tell(told(way))
+        return prepared(self.model, way, self.options, self.runtime, self.name)
 
     def with_options(self, /, **changes: Any) -> Translator:
         """The same weights with other translate options, such as `direction="target-to-source"`."""
@@ -187,13 +211,13 @@ class Translator:
         opening = Opening(self.geometry, self.background, self.colours, self.limits)
         most = 4 * batch if batch is not None else 2 * MOST_AT_ONCE
 
-        def size_of(padded: tuple[int, int] | None) -> int:
-            return batch or computation.batch_for(padded)
+        def size_of(kind: tuple[tuple[int, int], bool] | None) -> int:
+            return batch or computation.batch_for(None if kind is None else kind[0])
 
         ahead, room = (2 * batch if batch is not None else MOST_AT_ONCE) + 2, Room(computation.waiting_bytes)
         reads = read_ahead(opening.open, subjects, ahead, room)
         with closing(reads):
-            for group in batched(reads, self._padded, size_of, most, room):
+            for group in batched(reads, self._kind, size_of, most, room):
                 if group[0].picture is None:
                     yield from (Translated(r.index, r.item.item, None, r.broken, frames=r.frames) for r in group)
                 else:
@@ -252,8 +276,11 @@ class Translator:
         if not self.geometry.fills:
             raise UsageError(f"{asked}: {self.name} fills no holes; leave it out, or take a model that does")
 
-    def _padded(self, read: Read[Any]) -> tuple[int, int] | None:
-        return None if read.picture is None else self.geometry.padded(*_size(read.picture))
+    def _kind(self, read: Read[Any]) -> tuple[tuple[int, int], bool] | None:
+        """What pictures have in common that are translated together: their padded size, and whether they are deep."""
+        if read.picture is None:
+            return None
+        return self.geometry.padded(*_size(read.picture)), is_deep(read.picture)
 
     def _translated(
         self, computation: Computation, group: Sequence[Read[Subject[Item]]], seed: int, onlooker: Onlooker

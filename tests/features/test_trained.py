@@ -84,12 +84,12 @@ def test_vgg19_computes_what_torchvisions_modules_compute(vgg_file, networks):
             weight, bias = tensors[f"features.{place}.weight"], tensors[f"features.{place}.bias"]
             maps = torch.conv2d(maps, weight, bias, padding=1)
             name = next(name for name, at in VGG_CONVOLUTIONS.items() if at == place)
-            torch.testing.assert_close(found[f"{name}:linear"], maps)
+            torch.testing.assert_close(found[f"{name}:linear"], maps, rtol=1e-5, atol=5e-5)
         elif place in (4, 9, 18, 27):
             maps = torch.max_pool2d(maps, 2)
         else:
             maps = maps.relu()
-            torch.testing.assert_close(found[name], maps)
+            torch.testing.assert_close(found[name], maps, rtol=1e-5, atol=5e-5)
 
 
 @NETWORKS
@@ -123,7 +123,8 @@ def test_a_layer_sees_no_farther_than_its_reach(networks, name, pooling):
     finally:
         features.is_max = True
     for layer, said in features.layers.items():
-        rows, columns = (before[layer] != after[layer]).any(dim=1)[0].nonzero(as_tuple=True)
+        seen = (before[layer] - after[layer]).abs() > 1e-4  # by more than neighbours are rounded together
+        rows, columns = seen.any(dim=1)[0].nonzero(as_tuple=True)
         assert len(rows)
         for places in (rows, columns):
             begins, ends = places * said.stride - said.reach, (places + 1) * said.stride + said.reach

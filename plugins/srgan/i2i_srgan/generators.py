@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import cast
 
@@ -43,16 +44,36 @@ class ResNet(nn.Module):
         for factor in factors(options.scale):
             steps += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor), nn.PReLU(width)]
         self.enlarge = nn.Sequential(*steps)
-        self.tail = nn.Conv2d(width, COLOURS, 9, padding=4)
+        self.tail: nn.Module = nn.Conv2d(width, COLOURS, 9, padding=4)
+        self.merged: nn.Module | None = None
         self.to(memory_format=torch.channels_last)  # measurably faster on CPUs: benchmarks/super_resolution.py
 
     def forward(self, low: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] → (B, 3, H·scale, W·scale), about [0, 1]."""
         first = self.head(low)  # (B, width, H, W)
+        if self.merged is not None:
+            return (self.merged(first + self.body(first)).float() + 1) / 2
         enlarged = self.enlarge(first + self.body(first))  # (B, width, H·scale, W·scale)
         with torch.autocast(enlarged.device.type, enabled=False):  # a colour has more digits than bfloat16 holds
-            signed = self.tail(enlarged.to(self.tail.weight.dtype))  # in [−1, 1] (section 3.2)
+            signed = self.tail(enlarged.to(next(self.tail.parameters()).dtype))  # in [−1, 1] (section 3.2)
         return (signed + 1) / 2
+
+    def merge(self) -> None:
+        """For enlarging alone: the last shuffle comes after the tail, which then convolves a picture that is smaller.
+
+        The PReLU knows every channel by what it will be, and the 9×9 convolution becomes one of 5×5 whose answers are
+        shuffled: the same sums (of zeros, too, beyond the ends), on maps that a CPU is several times as fast with.
+        """
+        *before, shuffle, activation = self.enlarge
+        assert isinstance(self.tail, nn.Conv2d)
+        assert isinstance(shuffle, nn.PixelShuffle)
+        assert isinstance(activation, nn.PReLU)
+        factor = shuffle.upscale_factor
+        slopes = nn.PReLU(len(activation.weight) * factor**2).to(activation.weight)
+        slopes.weight = nn.Parameter(activation.weight.repeat_interleave(factor**2), requires_grad=False)
+        tail = _before_shuffle(self.tail, factor)
+        self.merged = nn.Sequential(*before, slopes, tail, nn.PixelShuffle(factor)).eval()
+        self.enlarge, self.tail = nn.Sequential(), nn.Identity()
 
     @staticmethod
     def margin(options: GeneratorOptions) -> int:
@@ -94,6 +115,30 @@ class Compact(nn.Module):
     def margin(options: GeneratorOptions) -> int:
         """Half the receptive field, in pixels of the small picture."""
         return options.blocks + 2
+
+
+def _before_shuffle(tail: nn.Conv2d, factor: int) -> nn.Conv2d:
+    """A convolution whose answers, shuffled, are those of `tail` to shuffled maps.
+
+    Pixel (factor · i + a) takes from (factor · (i + step) + b) what `tail` gives to the tap at factor · step + b − a.
+    """
+    reach = tail.padding[0]
+    assert isinstance(reach, int)
+    steps = -(-reach // factor)
+    width, side = tail.in_channels * factor**2, 2 * steps + 1
+    merged = nn.Conv2d(width, tail.out_channels * factor**2, side, padding=steps).to(tail.weight)
+    weight = tail.weight.new_zeros(tail.out_channels, factor, factor, tail.in_channels, factor, factor, side, side)
+    places = [
+        (a, b, step + steps, tap + reach)
+        for a, b, step in itertools.product(range(factor), range(factor), range(-steps, steps + 1))
+        if abs(tap := factor * step + b - a) <= reach
+    ]
+    for a, b, step, tap in places:
+        for c, d, across, beside in places:
+            weight[:, a, c, :, b, d, step, across] = tail.weight[:, :, tap, beside]
+    merged.weight = nn.Parameter(weight.view(merged.weight.shape), requires_grad=False)
+    merged.bias = nn.Parameter(cast(Tensor, tail.bias).repeat_interleave(factor**2), requires_grad=False)
+    return merged.to(memory_format=torch.channels_last)
 
 
 def _begun(convolution: nn.Conv2d) -> nn.Conv2d:

@@ -23,6 +23,11 @@ class SRResNet(nn.Module):
         """(B, 3, H, W) in [0, 1] → (B, 3, H·scale, W·scale) in [0, 1]."""
         return self.generator(images).clamp(0, 1)
 
+    def merge(self) -> None:
+        """Let the generator do at the small size what it can do there."""
+        if isinstance(self.generator, ResNet):
+            self.generator.merge()
+
 
 class SRGAN(SRResNet):
     """The same, and who tells its pictures from real ones."""
