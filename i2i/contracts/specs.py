@@ -62,8 +62,8 @@ class ModelSpec(Spec):
       SHA-256; a weights file remembers them and is refused where they are others;
     - `remarks: Sequence[str]`: lines worth telling the user once, such as what is used and why.
 
-    It may have `merge()`, called once before it translates and never before it learns: it may merge layers, in place, as
-    long as its answers stay the same up to rounding. Batch norms are folded without it.
+    It may have `merge()`, called once before it translates and never before it learns: it may merge layers, in place,
+    as long as its answers stay the same up to rounding. Batch norms are folded without it.
 
     Where the dataset knows classes, the option `classes: tuple[str, ...]` of the model, if it has one, is set to their
     names.
