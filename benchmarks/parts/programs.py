@@ -18,6 +18,7 @@ from i2i import discover, load_recipe
 from i2i.bench.initial import write_initial
 from i2i.bench.pictures import draw
 from i2i.bench.sides import Side, Task, in_turns
+from i2i.errors import I2IError
 from i2i.plugins import installed
 from i2i.scaffold import lay_out, named
 
@@ -82,11 +83,13 @@ def _programs(commands: Mapping[str, Sequence[str]], environment: Mapping[str, s
 
 
 def program(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Task]:
-    """A Python of its own with these words."""
+    """A Python of its own with these words. Its task raises `I2IError` with what it says last where it fails."""
     around = {**os.environ, **environment}
 
     def run() -> None:
-        subprocess.run([sys.executable, *words], env=around, check=True, capture_output=True)
+        done = subprocess.run([sys.executable, *words], env=around, capture_output=True, text=True)
+        if done.returncode:
+            raise I2IError(f"exit code {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")
 
     return {"run": Task(run)}
 

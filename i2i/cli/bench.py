@@ -17,7 +17,7 @@ HEADS = ("recipe", "", "precision", "ratio", "ms a picture", "pictures/s", "of l
 
 
 @click.command(short_help="Measure how fast recipes translate and train on this machine.")
-@click.option("--plugin", "recipe", help="Recipe to measure; without it those with shipped weights, and light ones.")
+@click.option("--plugin", help="Recipe to measure; without it those with shipped weights, and light ones.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="With --plugin: an option of the recipe.")
 @click.option("--size", type=click.IntRange(16), default=256, show_default=True, metavar="PIXELS",
               help="Sides of the pictures that are translated.")  # fmt: skip
@@ -27,7 +27,7 @@ HEADS = ("recipe", "", "precision", "ratio", "ms a picture", "pictures/s", "of l
               help="Where to compute; auto takes a GPU where PyTorch finds one.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, for programs.")
 def bench(
-    recipe: str | None, overrides: tuple[str, ...], size: int, seconds: float, device: str, as_json: bool
+    plugin: str | None, overrides: tuple[str, ...], size: int, seconds: float, device: str, as_json: bool
 ) -> None:
     """Measure what this machine's convolutions reach at most, and how much of it recipes make use of.
 
@@ -44,9 +44,9 @@ def bench(
     from i2i.bench.measuring import measured
     from i2i.errors import UsageError
 
-    if overrides and recipe is None:
+    if overrides and plugin is None:
         raise UsageError(f"--set {overrides[0]}: of which recipe? Name it with --plugin")
-    found = measured(recipe, overrides, size, seconds, device, lambda text: remark(f"measuring {text}"))
+    found = measured(plugin, overrides, size, seconds, device, lambda text: remark(f"measuring {text}"))
     if as_json:
         answer_json(_content(found))
         return
