@@ -58,6 +58,7 @@ def _growth(axes: Axes, series: Mapping[str, Any]) -> None:
     axes.set_title(series["title"])
     other = axes.twinx()
     other.loglog(sizes, [amount / 1e6 for amount in memory], "s--", color=MEMORY)
+    other.set_ylim(100, max(1e4, 2e-6 * max(memory)))  # so that what hardly grows looks it
     other.set_ylabel("MB at most", color=MEMORY)
 
 
