@@ -1,0 +1,106 @@
+"""`i2i export`."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from i2i.cli.saying import answer_json, remark, report
+from i2i.errors import UsageError
+
+if TYPE_CHECKING:
+    from i2i.inference.translator import Translator
+    from i2i.runtimes.exporting import Exported
+
+PATH = click.Path(path_type=Path)
+SAME = 1e-3
+"""Levels below which nobody needs a figure."""
+
+
+@click.command(short_help="Write a model's translation into a file for other runtimes.")
+@click.argument("file", type=PATH)
+@click.option("--to", "form", type=click.Choice(["onnx", "torch-export"]), required=True, help="onnx (NAME.onnx), "
+              "which i2i reads too; torch-export (NAME.pt2), for programs that use torch.")  # fmt: skip
+@click.option("--plugin", help="Recipe whose newest finished run, or shipped weights, to export; where its model needs "
+              "none, the recipe itself.")  # fmt: skip
+@click.option("--run", type=PATH, help="Run folder whose newest weights to export.")
+@click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
+@click.option("--weights", type=PATH, help="Weights file (.safetensors) to export.")
+@click.option("--direction", help="Which way to translate; the same as --set translate.direction=NAME.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE, "
+              "which the file keeps for good; of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON, for programs.")
+def export(file: Path, form: Any, plugin: str | None, run: Path | None, weights: Path | None, **given: Any) -> None:
+    """Write a model's translation into FILE: one that other programs run without i2i, and without its plugin.
+
+    Any number of pictures of any size goes in, where the model allows it: float32 (batch, channels, height, width) in
+    [0, 1]; translate options are fixed. What is written is read back, and its answers are compared with torch's.
+
+    \b
+    i2i export --plugin srgan --to onnx srgan.onnx
+    i2i translate --weights srgan.onnx --src small/ --dst large/
+    i2i export --run my-run --direction target-to-source --to torch-export photos.pt2
+    """
+    from i2i.inference.choosing import choose_weights
+    from i2i.plugins import discover
+    from i2i.recipe import Settings
+    from i2i.runtimes.files import refuse
+
+    refuse(file, form, given["force"])
+    catalog, settings = discover(), Settings.sorted(given["overrides"])
+    sugar = {} if given["direction"] is None else {"direction": given["direction"]}
+    extra = [("--direction", f"translate.{name}", value) for name, value in sugar.items()]
+    source, why = choose_weights(catalog, plugin, weights, run, None, settings, extra, given["best"])
+    _refuse_exported(source)
+
+    from i2i.inference.loading import load
+    from i2i.runtimes.exporting import export as write
+
+    translator = load(source, catalog=catalog, device="cpu")
+    if isinstance(source, Path):
+        translator = translator.with_options(**settings.options(), **sugar)
+    remark(f"{translator.name}: {source if isinstance(source, Path) else 'recipe'} ({why})")
+    made = write(
+        translator.model, translator.header, translator.options, translator.fingerprint, file, form, given["force"]
+    )
+    if given["as_json"]:
+        answer_json(_told(made, translator, form))
+        return
+    report(f"{file}: {translator.name}, {_size(made)}; {_compared(made)}")
+    if form == "onnx":
+        report(f"next: i2i translate --weights {shlex.quote(str(file))} --src PICTURES --dst OUT")
+
+
+def _refuse_exported(source: object) -> None:
+    if isinstance(source, Path) and source.suffix.lower() == ".onnx":
+        raise UsageError(f"{source}: is an exported file already; export from the weights that it was made of")
+
+
+def _size(made: Exported) -> str:
+    return f"{made.bytes / 1e6:.1f} MB"
+
+
+def _compared(made: Exported) -> str:
+    """How near it comes to torch, in words."""
+    sizes = " and ".join(f"{one.batch} of {one.width}×{one.height}" for one in made.compared)
+    worst = made.difference
+    said = f"less than {SAME:g}" if worst < SAME else f"{worst:.2g}"
+    return f"its answers differ from torch's by {said} of a level of 255 at most (compared: {sizes} pixels)"
+
+
+def _told(made: Exported, translator: Translator, form: str) -> dict[str, Any]:
+    return {
+        "file": str(made.path),
+        "form": form,
+        "recipe": translator.name,
+        "step": translator.header["step"],
+        "options": translator.options.model_dump(mode="json"),
+        "bytes": made.bytes,
+        "largest_difference_in_levels": made.difference,
+        "compared": [asdict(one) for one in made.compared],
+    }

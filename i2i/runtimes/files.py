@@ -1,0 +1,28 @@
+"""Which files can be exported; imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from i2i.errors import UsageError
+from i2i.runtimes.engines import CONVERTERS
+
+Form = Literal["onnx", "torch-export"]
+SUFFIXES: Mapping[Form, str] = MappingProxyType({"onnx": ".onnx", "torch-export": ".pt2"})
+
+
+def refuse(path: Path, form: Form, force: bool) -> None:
+    """Raise `UsageError` where nothing may be written to `path`, or what writes it is not installed."""
+    if path.suffix.lower() != (suffix := SUFFIXES[form]):
+        raise UsageError(f"{path}: a file for {form} is named NAME{suffix}")
+    if path.exists() and not force:
+        raise UsageError(f"{path}: exists; --force replaces it")
+    needed = (*CONVERTERS, "onnxruntime")
+    if form == "onnx" and any(find_spec(module) is None for module in needed):
+        raise UsageError(
+            f"export to onnx: not everything is installed for it; get it by `pip install {' '.join(needed)}`"
+        )
