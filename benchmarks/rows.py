@@ -23,6 +23,8 @@ class Asked:
     """Whether everything is to be tiny: to see that it works, not how fast."""
     pictures: int | None = None
     """Of a folder; None: as many as fit into the time on a small machine."""
+    iterations: int = 3
+    """Of Gatys's optimisation."""
     vgg: str | None = None
     """VGG-19's weights; None: random ones."""
     limits: Mapping[str, Limit] = field(default_factory=dict)

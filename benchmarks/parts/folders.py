@@ -24,7 +24,7 @@ def cyclegan(asked: Asked) -> Found:
     size, blocks, width = (32, 3, 4) if asked.quick else (256, 9, 64)
     overrides = [f"model.generator=resnet-{blocks}", f"model.width={width}"]
     what = f"ResNet-{blocks}, {size}×{size}"
-    return _folder(asked, what, "cyclegan", overrides, blocks, width, size, ".jpg", 12)
+    return _folder(asked, what, "cyclegan", overrides, blocks, width, size, ".jpg", 10)
 
 
 def srresnet(asked: Asked) -> Found:
@@ -79,7 +79,7 @@ def decode_encode(asked: Asked) -> Found:
         with TemporaryDirectory() as name:
             draw(Path(name) / "in", count, size, suffix)
             sides = []
-            for threads in dict.fromkeys((0, 1, 2, THREADS, 8)):
+            for threads in dict.fromkeys((0, 1, THREADS)):
                 side = f"{threads} threads" if threads > 1 else f"{threads} thread" if threads else "one after another"
                 sides.append(Side(side, f"{__name__}:copying", {"folder": name, "suffix": suffix, "threads": threads}))
             timings = in_turns(sides, asked.rounds, asked.seconds / 2)

@@ -9,7 +9,7 @@ from benchmarks.rows import Asked, Found, row_of
 from i2i import discover, load_recipe
 from i2i.bench.sides import Side, in_turns
 
-SHOWN = ("cyclegan-digits", "dcgan-digits", "vae-digits", "pix2pix-holes-light", "pix2pix-colours-light")
+SHOWN = ("cyclegan-digits", "dcgan-digits", "vae-digits", "pix2pix-holes-light")
 FEW = ("cyclegan-digits",)
 
 

@@ -26,7 +26,7 @@ NAMES = ("adversarial", "cycle", "identity", "discriminator", "real_accuracy", "
 
 def report(asked: Asked) -> Found:
     """Digits drawn by dcgan-digits with its reports; and a folder laid out as a run of 200,000 steps leaves it."""
-    steps, long = (2, 500) if asked.quick else (400, 200_000)
+    steps, long = (2, 500) if asked.quick else (120, 200_000)
     with TemporaryDirectory() as folder:
         side = Side("i2i", f"{__name__}:reporting", {"folder": folder, "steps": steps, "long": long})
         timings = in_turns([side], asked.rounds, asked.seconds)

@@ -51,7 +51,7 @@ def dcgan(asked: Asked) -> Found:
 
 def gatys(asked: Asked) -> Found:
     """Gatys et al. 2016: L-BFGS on the picture, five style layers of VGG-19."""
-    size, iterations = (64, 2) if asked.quick else (512, 4)
+    size, iterations = (64, 2) if asked.quick else (512, asked.iterations)
     with TemporaryDirectory() as name:
         folder = Path(name)
         given: dict[str, Any] = {"iterations": iterations, "device": asked.device}

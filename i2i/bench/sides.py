@@ -189,7 +189,7 @@ def _serve(side: Side, pipe: Connection) -> None:
             pipe.send(Turn(time.perf_counter() - began, peak(device), dict(figures)))
     except (EOFError, KeyboardInterrupt):
         return
-    except I2IError as error:
-        pipe.send(str(error))
     except Exception as error:
-        pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())}")
+        text = " ".join(str(error).split())
+        with suppress(OSError):  # nobody waits for it any more
+            pipe.send(text if isinstance(error, I2IError) else f"{type(error).__name__}: {text}")

@@ -21,7 +21,7 @@ PARTS = {
     "gatys": ["i2i, fp32"],
     "cyclegan-folder": ["i2i, fp32"],
     "srresnet-folder": ["i2i, fp32"],
-    "decode-encode": ["1 thread", "2 threads", "4 threads", "8 threads"],
+    "decode-encode": ["1 thread", "4 threads"],
     "recipes": [],
     "growth": [],
 }
