@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.optim import Adam
 
-from i2i import AdversarialGame, Trainer, Turns, linear_decay
+from i2i import AdversarialGame, Trainer, Turn, Turns, linear_decay
 from i2i_cyclegan.replay import ReplayPool
 
 SIGNED_RANGE = 2.0
@@ -45,27 +45,25 @@ class CycleGANTrainer(Trainer):
         """`source` and `target`: (B, 3, H, W) in [0, 1], unpaired."""
         model, source, target = self.model, batch["source"], batch["target"]
 
-        with turns("generators") as turn:
-            fake_target, fake_source = model.to_target(source), model.to_source(target)
-            adversarial = self.game.generator(model.judge_target, fake_target, target)
-            adversarial = adversarial + self.game.generator(model.judge_source, fake_source, source)
-            cycle = self._differs("cycle", model.to_source(fake_target), source)
-            cycle = cycle + self._differs("cycle", model.to_target(fake_source), target)
-            identity = self._identity(source, target)
-            turn.minimise(adversarial + cycle + identity)
+        with turns("generators") as turn:  # in parts: the maps of one are free before the next are made
+            identity = self._identity(turn, model.to_target, target) + self._identity(turn, model.to_source, source)
+            to_target = self._there_and_back(model.to_target, model.to_source, model.judge_target, source, target)
+            turn.add(to_target.adversarial + to_target.cycle)
+            to_source = self._there_and_back(model.to_source, model.to_target, model.judge_source, target, source)
+            turn.minimise(to_source.adversarial + to_source.cycle)
 
-        with turns("discriminators") as turn:
-            shown_target = self.shown_targets.exchange(fake_target.detach())
-            shown_source = self.shown_sources.exchange(fake_source.detach())
+        with turns("discriminators") as turn:  # halved so that they learn more slowly (appendix 7.1)
+            shown_target = self.shown_targets.exchange(to_target.fake)
+            shown_source = self.shown_sources.exchange(to_source.fake)
             on_target = self.game.discriminator(model.judge_target, target, shown_target, turns.step)
+            turn.add(0.5 * on_target.loss)
             on_source = self.game.discriminator(model.judge_source, source, shown_source, turns.step)
-            # halved so that they learn more slowly (appendix 7.1)
-            turn.minimise(0.5 * on_target.loss + 0.5 * on_source.loss)
+            turn.minimise(0.5 * on_source.loss)
 
         scalars = {
-            "adversarial": adversarial.detach(),
-            "cycle": cycle.detach(),
-            "identity": identity.detach(),
+            "adversarial": (to_target.adversarial + to_source.adversarial).detach(),
+            "cycle": (to_target.cycle + to_source.cycle).detach(),
+            "identity": identity,
             "discriminator_target": 0.5 * on_target.adversarial,
             "discriminator_source": 0.5 * on_source.adversarial,
             "real_accuracy": (on_target.real_accuracy + on_source.real_accuracy) / 2,
@@ -100,9 +98,23 @@ class CycleGANTrainer(Trainer):
     def _differs(self, role: str, picture: Tensor, wanted: Tensor) -> Tensor:
         return SIGNED_RANGE * self.losses[role](picture, wanted)
 
-    def _identity(self, source: Tensor, target: Tensor) -> Tensor:
-        """Each generator leaves pictures of its own range alone (section 5.2, L_identity)."""
+    def _there_and_back(self, there: Any, back: Any, judge: Any, start: Tensor, end: Tensor) -> _Way:
+        fake = there(start)
+        adversarial = self.game.generator(judge, fake, end)
+        return _Way(fake.detach(), adversarial, self._differs("cycle", back(fake), start))
+
+    def _identity(self, turn: Turn, generator: Any, own: Tensor) -> Tensor:
+        """A generator leaves pictures of its own range alone (section 5.2, L_identity)."""
         if not self.losses["identity"] or not self.losses["identity"].weight:
-            return torch.zeros((), device=source.device)
-        to_target = self._differs("identity", self.model.to_target(target), target)
-        return to_target + self._differs("identity", self.model.to_source(source), source)
+            return torch.zeros((), device=own.device)
+        identity = self._differs("identity", generator(own), own)
+        turn.add(identity)
+        return identity.detach()
+
+
+class _Way(NamedTuple):
+    """From one range of pictures to the other and back; `fake` is detached."""
+
+    fake: Tensor
+    adversarial: Tensor
+    cycle: Tensor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -37,8 +38,12 @@ class DCGANTrainer(Trainer):
         judge = partial(self.model.discriminator, labels=labels)
         latents = (len(real), self.model.options.latent)
 
-        with turns("discriminator") as turn:
+        # after so many steps of the discriminator (Gulrajani et al. 2017, algorithm 1)
+        generator_learns = (turns.step + 1) % self.options.generator_every == 0
+        with turns("generator") if generator_learns else nullcontext():  # the same pictures serve both turns
             fake = generator(turns.noise(latents), labels)
+
+        with turns("discriminator") as turn:
             verdict = self.game.discriminator(judge, real, fake, turns.step)
             turn.minimise(verdict.loss)
         scalars = {
@@ -49,10 +54,8 @@ class DCGANTrainer(Trainer):
         if verdict.penalty is not None:
             scalars["penalty"] = verdict.penalty
 
-        # after so many steps of the discriminator (Gulrajani et al. 2017, algorithm 1)
-        if (turns.step + 1) % self.options.generator_every == 0:
+        if generator_learns:
             with turns("generator") as turn:
-                fake = generator(turns.noise(latents), labels)
                 loss = self.game.generator(judge, fake, real)
                 turn.minimise(loss)
             scalars["generator"] = loss.detach()
