@@ -53,7 +53,7 @@ browser:
 		|| echo "no Chromium: the tests of pages in a browser will be skipped"
 
 test: $(INSTALLED) browser
-	$(TEST) -n 2
+	$(TEST) -n 2 --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

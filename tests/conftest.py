@@ -43,15 +43,31 @@ def install_plugin() -> Callable[[Path, Path], None]:
 
 
 @pytest.fixture(scope="session")
-def run_i2i(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`run_i2i(*arguments, site=None)`: the command line in a process of its own, with what is installed in `site`."""
+def begin_i2i(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """`begin_i2i(*words, site=None, cwd=None)`: the command line in a process of its own, with what lies in `site`.
+
+    Answers what stands for a `subprocess.Popen`.
+    """
+    from in_a_fork import Command
+
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def run(*arguments: str | Path, site: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def begin(*words: object, site: Path | None = None, cwd: Path = elsewhere) -> Command:
         paths = [str(site)] if site else []
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
-        command = [sys.executable, "-m", "i2i", *map(str, arguments)]
-        return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120)
+        return Command(words, cwd, environment)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def run_i2i(begin_i2i: Callable[..., Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`run_i2i(*words, site=None, cwd=None)`: the same to its end."""
+
+    def run(*words: object, **where: Path) -> subprocess.CompletedProcess[str]:
+        command = begin_i2i(*words, **where)
+        out, err = command.communicate()
+        return subprocess.CompletedProcess(command.words, command.returncode, out, err)
 
     return run
 

@@ -19,10 +19,9 @@ STEPS = 24
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, run_i2i):
     folder = tmp_path_factory.mktemp("ranks")
-    command = [sys.executable, "-m", "i2i", "data", "make", "digits", "--dst", "digits", "--count", "8"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    assert run_i2i("data", "make", "digits", "--dst", "digits", "--count", 8, cwd=folder).returncode == 0
     return folder
 
 

@@ -212,11 +212,9 @@ def test_wrong_uses_are_refused_with_the_right_one(folder, arguments, refusal):
     assert not (folder / "the output").exists()
 
 
-def test_a_wrong_class_is_one_line(folder, site):
-    command = [sys.executable, "-m", "i2i", "translate", "--weights", "dots.safetensors", "--count", "3"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
-    command += ["--class", "grim", "--dst", "out"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+def test_a_wrong_class_is_one_line(folder, site, run_i2i):
+    command = ["translate", "--weights", "dots.safetensors", "--count", 3, "--class", "grim", "--dst", "out"]
+    result = run_i2i(*command, site=site, cwd=folder)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == ("Error: translate.class_name: no class 'grim' in these weights; they know bright, dark\n")
     assert not (folder / "out").exists()

@@ -72,15 +72,12 @@ def test_a_file_gives_the_options_and_a_set_is_laid_over_it(folder):
     assert len(everything(folder / "more")) == 3 * 5
 
 
-def test_a_fitted_model_translates_as_its_recipe_says(folder, site):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
-    fit = [sys.executable, "-m", "i2i", "fit", "--plugin", "etcher", "--src", "photos"]
-    fitted = subprocess.run(
-        [*fit, "--set", "translate.strokes=2"], capture_output=True, text=True, env=environment, timeout=120
-    )
+def test_a_fitted_model_translates_as_its_recipe_says(folder, site, run_i2i):
+    fit, where = ("fit", "--plugin", "etcher", "--src", "photos"), {"site": site, "cwd": folder}
+    fitted = run_i2i(*fit, "--set", "translate.strokes=2", **where)
     assert fitted.returncode == 0, fitted.stderr
     assert "etching with strength 0.5, 0 pictures seen" in fitted.stdout
-    dry = subprocess.run([*fit, "--dry-run"], capture_output=True, text=True, env=environment, timeout=120)
+    dry = run_i2i(*fit, "--dry-run", **where)
     assert re.search(r"^time: .* for 2$", dry.stdout, re.MULTILINE), dry.stderr
     result = run("--src", "photos", "--dst", "out", "--save-every", 1)
     assert result.stderr.splitlines()[0].endswith("weights.safetensors (newest finished run of etcher under runs/)")
@@ -216,11 +213,9 @@ def test_the_live_line_shows_it(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_amid_the_iterations_ends_it_in_one_line(folder, site, number, code):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
+def test_a_signal_amid_the_iterations_ends_it_in_one_line(folder, site, begin_i2i, number, code):
     options = [*PLATE, "--set", "translate.strokes=1000000", "--save-every", "5", "--src", "photos", "--dst", "out"]
-    command = [sys.executable, "-m", "i2i", "translate", "--plugin", "etcher", *options]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    process = begin_i2i("translate", "--plugin", "etcher", *options, site=site, cwd=folder)
     deadline = time.monotonic() + 100
     while not list(folder.glob("out/a-steps/00010.png")):
         assert process.poll() is None, process.communicate()

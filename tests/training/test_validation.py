@@ -4,8 +4,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import sys
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -461,7 +459,7 @@ def test_kid_and_fid_in_features_without_weights(catalog, alien_recipe, metric, 
     assert math.isfinite(found.measure(loop).value)
 
 
-def test_the_command_line_validates_ends_early_and_says_so(folders, tmp_path):
+def test_the_command_line_validates_ends_early_and_says_so(folders, tmp_path, run_i2i):
     out = tmp_path / "run"
     arguments = [
         "fit",
@@ -476,10 +474,7 @@ def test_the_command_line_validates_ends_early_and_says_so(folders, tmp_path):
     ]
     options = ["model.width=4", "run.batch=2", "run.validate_every=1", "run.patience=1", "run.validation_pictures=8",
                "dataset.validation=0.5", "run.checkpoint_every=1000", "run.precision=fp32"]  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "i2i", *arguments, *(word for option in options for word in ("--set", option))],
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    done = run_i2i(*arguments, *(word for option in options for word in ("--set", option)))
     assert (done.returncode, done.stderr) == (0, "")
     assert "validation every 1 step: kid of 8 samples, light features, on " in done.stdout
     assert "is the last: kid is no better than the " in done.stdout
