@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from i2i.contracts import Geometry, Options, Request
+from i2i.errors import I2IError
 from i2i.runtimes.engines import Engine, Session
 from i2i.runtimes.exporting import graph_of
-from i2i.runtimes.program import Program, program_of
+from i2i.runtimes.program import LEVEL, Program, program_of, sizes_of
 
 
 class Accelerated:
@@ -37,13 +38,27 @@ class Accelerated:
 
     @property
     def session(self) -> Session:
-        """The engine's, for pictures of any size. Raises `I2IError` where torch cannot hand the model over."""
+        """The engine's, for pictures of any size. Raises `I2IError` where torch cannot hand the model over, and
+        where the engine answers otherwise than torch."""
         if self._session is None:
             assert self._program is not None
             graph = graph_of(self._program, self.name)
-            self._session = self.engine.session(graph, self.geometry, str(self.device), self.precision)
-            self._program = None
+            session = self.engine.session(graph, self.geometry, str(self.device), self.precision)
+            self._require_same(session, self._program)
+            self._session, self._program = session, None
         return self._session
+
+    def _require_same(self, session: Session, program: Program) -> None:
+        """Raise `I2IError` where the engine's answer to noise is not torch's, in fp32."""
+        noise = program.example(*sizes_of(self.geometry)[0], 1)
+        with torch.no_grad():
+            difference = session([tensor.to(self.device) for tensor in noise]).cpu() - program(*noise)
+        worst = difference.abs().amax().item() / LEVEL
+        if self.precision == "fp32" and not worst <= 1:
+            raise I2IError(
+                f"{self.name}: {self.engine.name} answers otherwise than torch, by up to {worst:.3g} levels of 255; "
+                "take --runtime torch"
+            )
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """(B, C, H, W) in [0, 1] → (B, C, H·scale, W·scale) in [0, 1]."""

@@ -40,12 +40,19 @@ class Description:
     bytes_fixed: float
     bytes_per_pixel: float
     """What torch took for a translation on a CPU, by which tiles are laid out."""
+    probe: Sequence[float]
+    """`program.border` of torch's answer to `program.example_of` the smaller of `program.sizes_of`."""
     sha256: str = ""
     """Of the file before the description."""
 
     @classmethod
     def of(
-        cls, program: Program, header: Mapping[str, Any], fingerprint: str, footprint: tuple[float, float]
+        cls,
+        program: Program,
+        header: Mapping[str, Any],
+        fingerprint: str,
+        footprint: tuple[float, float],
+        probe: Sequence[float],
     ) -> Description:
         """That of a program with the weights of this header."""
         return cls(
@@ -57,6 +64,7 @@ class Description:
             fingerprint=fingerprint,
             bytes_fixed=footprint[0],
             bytes_per_pixel=footprint[1],
+            probe=probe,
         )
 
 

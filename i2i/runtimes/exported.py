@@ -15,6 +15,10 @@ from i2i.contracts import Geometry, Options, Request
 from i2i.errors import I2IError, UsageError
 from i2i.runtimes.description import Description, read_described
 from i2i.runtimes.engines import ENGINES, Session, able, require
+from i2i.runtimes.program import LEVEL, border, example_of, sizes_of
+
+EXACT = "onnxruntime"
+"""Taken where nobody names an engine: it computes every operation as ONNX defines it."""
 
 
 class Opened(NamedTuple):
@@ -79,8 +83,9 @@ class ExportedModel:
 def open_exported(path: Path, runtime: str = "auto", device: str = "cpu", precision: str = "fp32") -> Opened:
     """The model in a file that `i2i export --to onnx` wrote, ready on a device.
 
-    `runtime` is an engine's name, or `auto` for the first that is there. Raises `UsageError` where the file or the
-    engine is missing, `I2IError` where the file is foreign, damaged or of a newer i2i.
+    `runtime` is an engine's name, or `auto` for ONNX Runtime, else another that is there. Raises `UsageError` where
+    the file or the engine is missing, `I2IError` where the file is foreign, damaged or of a newer i2i, or where the
+    engine answers otherwise than torch did.
     """
     content, description = read_described(path)
     engine = _engine(path, runtime, device, precision)
@@ -92,6 +97,11 @@ def open_exported(path: Path, runtime: str = "auto", device: str = "cpu", precis
     except Exception as error:
         why = " ".join(str(error).split())[:200]
         raise I2IError(f"{path}: {engine} cannot read it ({why})") from error
+    if not (difference := _difference(model, device)) <= 1:
+        raise I2IError(
+            f"{path}: {engine} answers otherwise than torch did, by up to {difference:.3g} levels of 255; "
+            "take --runtime onnxruntime, or the weights that it was made of"
+        )
     return Opened(model, description.header, options, hashlib.sha256(content).hexdigest())
 
 
@@ -113,6 +123,13 @@ def fixed_options(values: Mapping[str, Any]) -> Options:
     return made()
 
 
+def _difference(model: ExportedModel, device: str) -> float:
+    """From torch's answer to the same noise, in levels of 8 bits."""
+    noise = example_of(model.geometry, *sizes_of(model.geometry)[0], 1)
+    answer = border(model.compute([tensor.to(device) for tensor in noise]))
+    return (answer - torch.tensor(model.description.probe)).abs().amax().item() / LEVEL
+
+
 def _engine(path: Path, runtime: str, device: str, precision: str) -> str:
     if runtime == "torch":
         raise UsageError(f"{path}: torch reads no ONNX files; take --runtime auto, {' or '.join(ENGINES)}")
@@ -120,7 +137,7 @@ def _engine(path: Path, runtime: str, device: str, precision: str) -> str:
         return require(runtime, device, precision, converts=False).name
     there = able(device, precision, converts=False)
     if there:
-        return there[0].name
+        return next((engine.name for engine in there if engine.name == EXACT), there[0].name)
     kind = device.partition(":")[0]
     if any(engine.installed and kind in engine.serves for engine in ENGINES.values()):
         raise UsageError(f"{path}: no engine that is installed here computes it on {kind} in {precision}; use fp32")

@@ -19,7 +19,7 @@ from i2i.errors import I2IError
 from i2i.runtimes.description import Description, with_description
 from i2i.runtimes.exported import open_exported
 from i2i.runtimes.files import Form, refuse
-from i2i.runtimes.program import TRACED, Program, program_of
+from i2i.runtimes.program import LEVEL, TRACED, Program, border, program_of, sizes_of
 from i2i.tiling.footprint import measured
 from i2i.tiling.memory import spelled
 
@@ -28,15 +28,11 @@ if TYPE_CHECKING:
 
     from torch.export import ExportedProgram
 
-    from i2i.contracts import Geometry, Options
+    from i2i.contracts import Options
 
 MOST_BYTES = 2**31 - 2**20
 """A protobuf message, as which an ONNX file is written, holds less than 2 GiB."""
-LEVEL = 1 / 255
-"""Of 8 bits: by so much the file's answer may differ from torch's."""
 OPSET = 20
-SMALL = 48
-"""Pixels of the smaller side that is compared, where the network takes so few."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ def export(
     refuse(path, form, force)
     name = str(header["recipe"]["name"])
     program = program_of(model, options, name)
-    description = Description.of(program, header, fingerprint, _footprint(program))
+    description = Description.of(program, header, fingerprint, _footprint(program), _probe(program))
     compared: list[Compared] = []
 
     def check(draft: Path) -> None:
@@ -120,15 +116,6 @@ def graph_of(program: Program, name: str) -> bytes:
         return bytes(made.model_proto.SerializeToString())
 
 
-def sizes_of(geometry: Geometry) -> tuple[tuple[int, int], ...]:
-    """A small (height, width) that the network takes, and a larger one that is no square; or its only one."""
-    if geometry.size is not None:
-        return (geometry.size,)
-    least = geometry.padded(1, 1)[0]
-    small = geometry.padded(max(least, SMALL), 1)[0]
-    return (small, small), (geometry.padded(small + 1, 1)[0], geometry.padded(small + geometry.multiple_of + 1, 1)[0])
-
-
 def _traced(program: Program, name: str) -> ExportedProgram:
     """For any batch, and any size that the geometry allows."""
     geometry = program.geometry
@@ -162,8 +149,15 @@ def _footprint(program: Program) -> tuple[float, float]:
     return found.fixed, found.per_pixel
 
 
+def _probe(program: Program) -> list[float]:
+    """What an engine must come near to, wherever the file is opened."""
+    with torch.no_grad():
+        answer = program(*program.example(*sizes_of(program.geometry)[0], 1))
+    return [round(value, 6) for value in border(answer).tolist()]
+
+
 def _read_back_onnx(path: Path) -> Callable[..., Tensor]:
-    opened = open_exported(path)
+    opened = open_exported(path, "onnxruntime")
     return lambda *inputs: opened.model.compute(inputs)
 
 

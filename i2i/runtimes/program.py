@@ -17,6 +17,10 @@ from i2i.winograd import Conv3x3
 
 TRACED = 2
 """Pictures of a batch by which a translation is tried and traced: a dimension of 1 would be taken for a constant."""
+SMALL = 48
+"""Pixels of the smaller side on which engines are compared, where the network takes so few."""
+LEVEL = 1 / 255
+"""Of 8 bits: by so much an engine's answer may differ from torch's."""
 
 
 class Program(nn.Module):
@@ -43,12 +47,31 @@ class Program(nn.Module):
         return answer.float().clamp(0, 1)
 
     def example(self, height: int, width: int, batch: int) -> tuple[Tensor, ...]:
-        """Noise of this size, and for a model that fills a mask, on the CPU: the same at each call."""
-        chance = torch.Generator().manual_seed(0)
-        images = torch.rand(batch, self.geometry.channels, height, width, generator=chance)
-        if not self.geometry.fills:
-            return (images,)
-        return images, torch.rand(batch, 1, height, width, generator=chance).round()
+        """`example_of` its geometry."""
+        return example_of(self.geometry, height, width, batch)
+
+
+def example_of(geometry: Geometry, height: int, width: int, batch: int) -> tuple[Tensor, ...]:
+    """Noise of this size, and for a model that fills a mask, on the CPU: the same at each call."""
+    chance = torch.Generator().manual_seed(0)
+    images = torch.rand(batch, geometry.channels, height, width, generator=chance)
+    if not geometry.fills:
+        return (images,)
+    return images, torch.rand(batch, 1, height, width, generator=chance).round()
+
+
+def sizes_of(geometry: Geometry) -> tuple[tuple[int, int], ...]:
+    """A small (height, width) that the network takes, and a larger one that is no square; or its only one."""
+    if geometry.size is not None:
+        return (geometry.size,)
+    least = geometry.padded(1, 1)[0]
+    small = geometry.padded(max(least, SMALL), 1)[0]
+    return (small, small), (geometry.padded(small + 1, 1)[0], geometry.padded(small + geometry.multiple_of + 1, 1)[0])
+
+
+def border(answer: Tensor) -> Tensor:
+    """(B, C, H, W) → (W): one edge of the first picture, where engines differ first."""
+    return answer[0, 0, 0].float().cpu()
 
 
 def program_of(model: Any, options: Options, name: str) -> Program:

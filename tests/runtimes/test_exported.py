@@ -16,14 +16,16 @@ from i2i.inference.translator import Translator, laid_over
 from i2i.recipe import Recipe
 from i2i.runtimes import description, exporting
 from i2i.runtimes.description import with_description
-from i2i.runtimes.engines import ENGINES
+from i2i.runtimes.engines import ENGINES, convertible
 from i2i.runtimes.exported import open_exported
 from i2i.runtimes.exporting import export
 from i2i.tiling.live import LiveBytes
 from i2i.training.runtime import Runtime
 
-for module in ("onnx", "onnxscript", "onnxruntime", "openvino"):
-    pytest.importorskip(module)
+pytestmark = pytest.mark.skipif(
+    not (convertible() and ENGINES["onnxruntime"].installed and ENGINES["openvino"].installed),
+    reason="the engines are not installed",
+)
 
 LEVEL = 1 / 255
 HEADER = {"recipe": {"name": "halved"}, "step": 3, "versions": {}, "data": {}, "note": ""}
@@ -187,6 +189,14 @@ def test_a_file_of_a_newer_i2i_is_refused(halved: Path, tmp_path: Path) -> None:
         I2IError, match=r"m\.onnx: exported by a newer i2i \(format 2, this one reads 1\); upgrade with"
     ):
         open_exported(path)
+
+
+def test_an_engine_that_answers_otherwise_than_torch_did_is_refused(halved: Path, tmp_path: Path) -> None:
+    path = redescribed(tmp_path / "m.onnx", halved, probe=[2.0] * 12)
+    with pytest.raises(
+        I2IError, match=r"m\.onnx: openvino answers otherwise than torch did, by up to \d+ levels of 255;"
+    ):
+        open_exported(path, "openvino")
 
 
 def test_a_file_whose_description_lacks_something_is_refused(halved: Path, tmp_path: Path) -> None:
