@@ -36,6 +36,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=40, help="for the rounds of one part, of which two are taken")
     parser.add_argument("--pictures", type=int, help="files of a folder; 200 and 20 tell more on a fast machine")
     parser.add_argument("--iterations", type=int, default=3, help="of gatys")
+    parser.add_argument("--runtime", default="torch", help="what computes our translations, as in i2i translate")
     parser.add_argument("--vgg", help="file of VGG-19's weights as torchvision publishes it; without it, random ones")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, only to see that it works")
     parser.add_argument("--results", type=Path, default=saved.RESULTS, help="folder of the results")
@@ -48,14 +49,15 @@ def main(words: Sequence[str] | None = None) -> None:
     described = saved.machine_of(device.type)
     path = given.results / f"{saved.name_of(described)}.json"
     asked = Asked(
-        device.type,
-        precisions_of(device),
-        given.rounds,
-        given.seconds,
-        given.quick,
-        given.pictures,
-        given.iterations,
-        given.vgg,
+        device=device.type,
+        precisions=precisions_of(device),
+        rounds=given.rounds,
+        seconds=given.seconds,
+        quick=given.quick,
+        pictures=given.pictures,
+        iterations=given.iterations,
+        runtime=given.runtime,
+        vgg=given.vgg,
     )
     failed = []
     for name in given.only:

@@ -19,7 +19,7 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
     """Write an SVG."""
     pyplot.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "i2i", "font.size": 9})
     bars = [(row["title"], entry) for part in content["parts"].values() for row in part["rows"]
-            for entry in row["entries"][1:] if entry["name"].startswith("i2i, ")]  # fmt: skip
+            for entry in row["entries"][1:] if entry["name"].startswith(("i2i, ", "i2i by "))]  # fmt: skip
     series = [each for part in content["parts"].values() for each in part["series"]]
     heights = ([0.5 * len(bars) + 0.8] if bars else []) + ([2.8] if series else [])
     if not heights:

@@ -25,6 +25,8 @@ class Asked:
     """Of a folder; None: as many as fit into the time on a small machine."""
     iterations: int = 3
     """Of Gatys's optimisation."""
+    runtime: str = "torch"
+    """What computes our translations."""
     vgg: str | None = None
     """VGG-19's weights; None: random ones."""
     limits: Mapping[str, Limit] = field(default_factory=dict)

@@ -125,12 +125,15 @@ def plain_folder(
     }
 
 
-def our_folder(weights: str, sources: Sequence[str], destination: str, device: str, precision: str) -> dict[str, Task]:
+def our_folder(
+    weights: str, sources: Sequence[str], destination: str, device: str, precision: str, runtime: str
+) -> dict[str, Task]:
     """As `i2i translate` runs it, within this process; and the model alone, in the same runtime and batches."""
     from i2i import load
     from i2i.bench.folders import Folder
 
-    folder = Folder(load(Path(weights), device=device, precision=precision), [Path(source) for source in sources])
+    translator = load(Path(weights), device=device, precision=precision, runtime=runtime)
+    folder = Folder(translator, [Path(source) for source in sources])
     numbers, wholes = itertools.count(), folder.decoded(alone(len(sources)))
 
     def files() -> None:

@@ -55,8 +55,9 @@ def _folder(
         plain = {**both, "kind": recipe, "blocks": blocks, "width": width}
         sides = [Side("plain, fp32", f"{SIDES}:plain_folder", plain, device)]
         for precision in asked.precisions:
-            ours = {**both, "weights": str(weights), "precision": precision}
-            sides.append(Side(f"i2i, {precision}", f"{SIDES}:our_folder", ours, device))
+            ours = {**both, "weights": str(weights), "precision": precision, "runtime": asked.runtime}
+            engine = "" if asked.runtime == "torch" else f" by {asked.runtime}"
+            sides.append(Side(f"i2i{engine}, {precision}", f"{SIDES}:our_folder", ours, device))
         timings = in_turns(sides, asked.rounds, asked.seconds)
     tasks = {task: [timing for timing in timings if timing.task == task] for task in ("end to end", "model alone")}
     whole, alone = tasks["end to end"], tasks["model alone"]
