@@ -1,6 +1,5 @@
 """Options that change how fast a run is, and what of it they leave as it was."""
 
-import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +11,7 @@ from torch.optim import SGD, Adam, AdamW
 from i2i import I2IError, Trainer
 from i2i.recipe import RunOptions
 from i2i.training.batches import MicroBatch
+from i2i.training.compiling import compiling
 from i2i.training.guard import step_unless_infinite
 from i2i.training.loop import Loop
 from i2i.training.optimising import masks_itself, settle
@@ -176,26 +176,17 @@ def test_what_is_compiled_is_not_recomputed():
 # compiling
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
-def test_compiled_networks_learn_the_same_under_the_same_keys():
-    compiled, plain = trained(2, Net(1), compile="default"), trained(2, Net(1))
-    assert compiled.model.painter._compiled_call_impl is not None
-    expected = state(plain)
-    assert state(compiled).keys() == expected.keys()
-    # dropout draws otherwise where it is compiled: what it does not reach is compared
-    assert compiled.model.painter[1].norm.num_batches_tracked == 2
-    pictures = compiled.preview({"x": torch.rand(3, 3, 16, 16)})["painted"]
-    assert pictures.shape == (3, 3, 16, 16)
+def test_without_a_compiler_one_line_says_what_is_missing():
+    from torch._inductor.exc import InvalidCxxCompiler
 
-
-def test_without_a_compiler_one_line_says_what_is_missing(monkeypatch):
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    torch._dynamo.reset()
-    with pytest.raises(
-        I2IError, match=r"^run\.compile=default: torch cannot compile .* set run\.compile=null$"
-    ) as caught:
-        trained(1, Net(2), compile="default")
+    with (
+        pytest.raises(I2IError, match=r"^run\.compile=default: torch cannot compile .* run\.compile=null$") as caught,
+        compiling("default"),
+    ):
+        raise InvalidCxxCompiler
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="mine"), compiling("default"):
+        raise ValueError("mine")
 
 
 # optimizers
