@@ -147,7 +147,9 @@ def _with_layers_that_engines_know(module: Any) -> Any:
 
 
 def _convolution(quick: Conv3x3) -> nn.Conv2d:
-    made = nn.Conv2d(quick.in_channels, quick.out_channels, 3, padding=quick.padding, bias=quick.bias is not None)
+    made = nn.Conv2d(
+        quick.in_channels, quick.out_channels, 3, padding=int(quick.padding[0]), bias=quick.bias is not None
+    )
     made.load_state_dict(quick.state_dict())
     return made.eval()
 

@@ -87,4 +87,4 @@ def test_without_what_writes_onnx_there_is_one_line(monkeypatch: pytest.MonkeyPa
     refused = run("--plugin", "srgan", "--to", "onnx", tmp_path / "m.onnx").exception
     assert isinstance(refused, UsageError)
     needed = "pip install onnx onnxscript onnxruntime"
-    assert str(refused) == f"export to onnx: lacks what it needs; get it by `{needed}`"
+    assert str(refused) == f"export to onnx: not everything is installed for it; get it by `{needed}`"
