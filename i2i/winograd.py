@@ -87,9 +87,17 @@ def turned(weight: Tensor, workspace: Workspace) -> Tensor:
 
 def _transformed(weight: Tensor, matrix: Tensor, workspace: Workspace) -> Tensor:
     outputs, inputs = weight.shape[:2]
+    if _lies_channels_last(weight):
+        lines = weight.permute(0, 2, 3, 1).view(outputs, KERNEL**2, inputs)
+        kernels = workspace.empty("kernels", outputs, PATCH**2, inputs)
+        return torch.bmm(matrix.expand(outputs, -1, -1), lines, out=kernels).transpose(0, 1)
     kernels = workspace.empty("kernels", PATCH**2, outputs * inputs)
     torch.mm(matrix, weight.reshape(-1, KERNEL**2).T, out=kernels)
     return kernels.view(PATCH**2, outputs, inputs)
+
+
+def _lies_channels_last(weight: Tensor) -> bool:
+    return weight.is_contiguous(memory_format=torch.channels_last) and not weight.is_contiguous()
 
 
 def convolved(pictures: Tensor, kernels: Tensor, bias: Tensor | None, workspace: Workspace) -> Tensor:
@@ -114,8 +122,8 @@ def convolved(pictures: Tensor, kernels: Tensor, bias: Tensor | None, workspace:
     return answer.permute(0, 3, 1, 2)[:, :, :height, :width]
 
 
-def correlated(pictures: Tensor, gradient: Tensor, workspace: Workspace) -> Tensor:
-    """(B, C, H + 2, W + 2), gradient (B, O, H, W) → that of the kernels (O, C, 3, 3)."""
+def correlated(pictures: Tensor, gradient: Tensor, workspace: Workspace, channels_last: bool = False) -> Tensor:
+    """(B, C, H + 2, W + 2), gradient (B, O, H, W) → that of the kernels (O, C, 3, 3), in either order of memory."""
     patches = _patches(pictures)
     batch, high, wide, inputs = patches.shape[:4]
     outputs = gradient.shape[1]
@@ -131,7 +139,10 @@ def correlated(pictures: Tensor, gradient: Tensor, workspace: Workspace) -> Tens
         torch.mm(workspace.output.T, pixels.view(STEP**2, -1), out=product)
         total.baddbmm_(product.view(PATCH**2, -1, outputs).transpose(1, 2), spectrum)
     flat = workspace.filter.T @ total.view(PATCH**2, -1)  # (9, O·C)
-    return flat.T.reshape(outputs, inputs, KERNEL, KERNEL)
+    if channels_last:
+        lines = flat.view(KERNEL**2, outputs, inputs).transpose(0, 1).reshape(outputs, KERNEL, KERNEL, inputs)
+        return lines.permute(0, 3, 1, 2)
+    return flat.T.contiguous().view(outputs, inputs, KERNEL, KERNEL)
 
 
 def _patches(pictures: Tensor) -> Tensor:
@@ -184,7 +195,7 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[1] and differentiable:
             of_weight = conv2d_weight(pictures, weight.shape, gradient)
         elif ctx.needs_input_grad[1]:
-            of_weight = correlated(pictures, gradient, workspace)
+            of_weight = correlated(pictures, gradient, workspace, _lies_channels_last(weight))
         of_bias = gradient.sum((0, 2, 3)) if ctx.has_bias and ctx.needs_input_grad[2] else None
         return of_pictures, of_weight, of_bias, None
 

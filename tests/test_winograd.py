@@ -27,8 +27,13 @@ def furthest(found: Tensor, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("padding", [0, 1])
-def test_answers_and_gradients_are_those_of_a_convolution(shape: tuple[int, ...], padding: int) -> None:
-    given = [tensor.requires_grad_() for tensor in drawn(*shape)]
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_answers_and_gradients_are_those_of_a_convolution(
+    shape: tuple[int, ...], padding: int, order: torch.memory_format
+) -> None:
+    pictures, weight, bias = drawn(*shape)
+    given = [tensor.contiguous(memory_format=order).requires_grad_() for tensor in (pictures, weight)]
+    given.append(bias.requires_grad_())
     exact = [tensor.detach().double().requires_grad_() for tensor in given]
     found = convolution(*given, padding, Workspace())
     wanted = F.conv2d(*exact, padding=padding)
@@ -38,6 +43,7 @@ def test_answers_and_gradients_are_those_of_a_convolution(shape: tuple[int, ...]
     slopes = torch.autograd.grad(found, given, slope)
     for own, other in zip(slopes, torch.autograd.grad(wanted, exact, slope.double()), strict=True):
         assert furthest(own, other) < 2e-5
+    assert slopes[1].is_contiguous(memory_format=order)
 
 
 def test_gradients_of_gradients_are_those_of_a_convolution() -> None:

@@ -204,7 +204,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
 
     extra = [(flag, f"translate.{name}", value) for flag, name, value in sugar]
     source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra, given["best"])
-    if given["runtime"] == "auto" and not (jobs is not None and len(jobs) >= MANY) and not _is_exported(source):
+    if given["runtime"] == "auto" and not (jobs is not None and jobs.total >= MANY) and not _is_exported(source):
         given["runtime"] = "torch"
     translator = _loaded(source, catalog, share, destination, given)
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)

@@ -19,6 +19,8 @@ EXTRAS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "evaluate": {"torch_fidelity": "torch-fidelity>=0.4,<0.5"},
         "heic": {"pillow_heif": "pillow-heif>=1.1"},
+        "onnx": {"onnx": "onnx>=1.17", "onnxruntime": "onnxruntime>=1.20", "onnxscript": "onnxscript>=0.5"},
+        "openvino": {"onnx": "onnx>=1.17", "onnxscript": "onnxscript>=0.5", "openvino": "openvino>=2025.1"},
         "remote": {"fsspec": "fsspec>=2024.2", "upath": "universal_pathlib>=0.3"},
         "serve": {
             "fastapi": "fastapi>=0.115",
@@ -26,6 +28,12 @@ EXTRAS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "uvicorn": "uvicorn>=0.32",
         },
         "tensorboard": {"tensorboard": "tensorboard>=2.18"},
+        "tensorrt": {
+            "onnx": "onnx>=1.17",
+            "onnxruntime": "onnxruntime-gpu>=1.20",
+            "onnxscript": "onnxscript>=0.5",
+            "tensorrt": "tensorrt>=10",
+        },
     }
 )
 """What each extra of pyproject.toml needs: module → what to give pip. Installed metadata may be older than the code."""

@@ -35,7 +35,7 @@ Answer = Tensor | Bands | I2IError
 RequestOf = Callable[[range], Request]
 """What is asked for some of a group's pictures."""
 
-Choose = Callable[[Tensor, Callable[[str], object]], tuple[Any, Runtime]]
+Choose = Callable[[Callable[[], Tensor], Callable[[str], object]], tuple[Any, Runtime]]
 """By a picture (C, H, W) as the model takes it: what is to compute 8-bit pictures. What is chosen is told."""
 
 SMALL = 2**19
@@ -139,8 +139,13 @@ class Computation:
         if self.choose is None:
             return
         if self._quick is None:
+
+            def sample() -> Tensor:
+                colours = picture.values[: 3 if len(picture.values) >= 3 else 1]
+                colours = in_unit_range(_sent(colours, self.runtime.device)).expand(3, -1, -1)
+                return fitted(colours, self.geometry)
+
             with _explained():
-                sample = fitted(in_unit_range(_sent(picture.values, self.runtime.device)), self.geometry)
                 self._quick = self.choose(sample, self._tell_once)
         self.model, self.runtime = self._exact if is_deep(picture) else self._quick
 

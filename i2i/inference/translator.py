@@ -147,7 +147,9 @@ class Translator:
             work.choose = partial(self._chosen, self.asked)
         return work
 
-    def _chosen(self, asked: Asked, picture: Tensor, tell: Callable[[str], object]) -> tuple[Any, Runtime]:
+    def _chosen(
+        self, asked: Asked, picture: Callable[[], Tensor], tell: Callable[[str], object]
+    ) -> tuple[Any, Runtime]:
         """The model and the precision to compute 8-bit pictures with, by one of them, as the model takes it."""
         ways = candidates(self.runtime.device, asked.runtime, asked.precision)
         way = fastest(self.model, ways, self.options, self.runtime, self.name, self.fingerprint, picture)

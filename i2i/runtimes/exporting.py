@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import logging
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,9 +177,9 @@ def _compared(program: Program, answer: Callable[..., Tensor]) -> Iterator[Compa
 @contextmanager
 def _quietly() -> Iterator[None]:
     """What torch's exporter warns of is about its own code."""
-    log = logging.getLogger("torch.onnx")
+    log = getLogger("torch.onnx")
     level = log.level
-    log.setLevel(logging.ERROR)
+    log.setLevel(ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -72,18 +72,24 @@ def prepared(model: Any, way: Way, options: Options, runtime: Runtime, name: str
 
 
 def fastest(
-    model: Any, ways: list[Way], options: Options, runtime: Runtime, name: str, fingerprint: str, picture: Tensor
+    model: Any,
+    ways: list[Way],
+    options: Options,
+    runtime: Runtime,
+    name: str,
+    fingerprint: str,
+    picture: Callable[[], Tensor],
 ) -> Way:
     """The fastest that gives nearly the same picture; of one that was tried before, what is remembered.
 
-    `picture` is float (C, H, W) in [0, 1], as the model takes them, on its device.
+    `picture()` is float (C, H, W) in [0, 1], as the model takes them, on its device.
     """
     if len(ways) == 1:
         return ways[0]
     place = _place(ways, options, runtime, fingerprint)
     with suppress(OSError, ValueError, TypeError):
         return Way(**json.loads(place.read_text(encoding="utf-8")))
-    found = _tried(model, ways, options, runtime, name, _part(picture, model.geometry))
+    found = _tried(model, ways, options, runtime, name, _part(picture(), model.geometry))
     with suppress(OSError, I2IError), complete_or_not_at_all(place) as stream:
         stream.write(json.dumps(asdict(found)).encode())
     return found

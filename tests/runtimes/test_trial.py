@@ -48,7 +48,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def found(model: object, ways: list[Way] = BOTH, fingerprint: str = "weights") -> Way:
     runtime = Runtime(torch.device("cpu"), "fp32")
-    return fastest(model, ways, Options(), runtime, "model", fingerprint, torch.full((3, 40, 70), 0.5))
+    return fastest(model, ways, Options(), runtime, "model", fingerprint, lambda: torch.full((3, 40, 70), 0.5))
 
 
 def test_the_faster_way_is_taken_where_its_picture_is_nearly_the_same(cache: Path) -> None:

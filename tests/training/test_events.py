@@ -30,7 +30,7 @@ def test_what_exploded_and_went_back_is_told_in_the_order_of_time(catalog, alien
     going = poisoned(start(catalog, alien_recipe(*OPTIONS), tmp_path / "run"), {7, 11, 12, 13})
     run = going.run().path
     (masked, *since) = events(run)
-    assert masked == (8, "non-finite", "1 steps changed nothing, as gradients were not finite")
+    assert masked == (8, "non-finite", "1 step changed nothing, as gradients were not finite")
     ((step, kind, text),) = since
     assert (step, kind) == (10, "returned")
     assert text.startswith("step 14: ")
