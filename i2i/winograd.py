@@ -140,8 +140,8 @@ def correlated(pictures: Tensor, gradient: Tensor, workspace: Workspace, channel
         total.baddbmm_(product.view(PATCH**2, -1, outputs).transpose(1, 2), spectrum)
     flat = workspace.filter.T @ total.view(PATCH**2, -1)  # (9, O·C)
     if channels_last:
-        lines = flat.view(KERNEL**2, outputs, inputs).transpose(0, 1).reshape(outputs, KERNEL, KERNEL, inputs)
-        return lines.permute(0, 3, 1, 2)
+        lines = flat.view(KERNEL**2, outputs, inputs).transpose(0, 1).contiguous()
+        return lines.view(outputs, KERNEL, KERNEL, inputs).permute(0, 3, 1, 2)
     return flat.T.contiguous().view(outputs, inputs, KERNEL, KERNEL)
 
 
