@@ -27,8 +27,8 @@ AT_ONCE = 2**16
 STEP, PATCH, KERNEL = 4, 6, 3
 
 POINTS = (0.0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))
-"""At which polynomials are multiplied, beside infinity. Their products stay small: with the paper's 0, ±1 and ±2 errors
-are four times as large; with these the largest is that of the nine multiplications."""
+"""At which polynomials are multiplied, beside infinity. Their products stay small: errors are about twice those of the
+nine multiplications, with the paper's 0, ±1 and ±2 four times as large."""
 
 
 def _matrices() -> tuple[Tensor, Tensor, Tensor]:

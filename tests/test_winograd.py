@@ -38,7 +38,7 @@ def test_answers_and_gradients_are_those_of_a_convolution(
     found = convolution(*given, padding, Workspace())
     wanted = F.conv2d(*exact, padding=padding)
     assert found.shape == wanted.shape
-    assert furthest(found, wanted) < 2 * furthest(F.conv2d(*given, padding=padding), wanted)
+    assert furthest(found, wanted) < 4e-6  # with the paper's points it would be four times as much
     slope = torch.randn_like(found)
     slopes = torch.autograd.grad(found, given, slope)
     for own, other in zip(slopes, torch.autograd.grad(wanted, exact, slope.double()), strict=True):
