@@ -76,8 +76,9 @@ def require_scale(translator: Translator, scale: int, catalog: Catalog) -> None:
     if (found := translator.geometry.scale) == scale:
         return
     does = f"enlarges ×{found}" if found > 1 else "keeps pictures' size (×1)"
-    model = catalog.find("model", translator.header["recipe"]["model"]["use"])
-    fitting = [recipe for recipe in _recipes_of(model.distribution, catalog) if _scale_of(recipe) == scale]
+    model = catalog.entries["model"].get(translator.header["recipe"]["model"]["use"])  # a file may do without its plugin
+    recipes = () if model is None else _recipes_of(model.distribution, catalog)
+    fitting = [recipe for recipe in recipes if _scale_of(recipe) == scale]
     names = [recipe.name for recipe in fitting if recipe.weights is not None] or [recipe.name for recipe in fitting]
     instead = f"; ×{scale} is what --plugin {' or '.join(names)} does" if names else ""
     raise UsageError(f"--scale {scale}: {translator.name} {does}, as its weights were trained{instead}")
