@@ -90,6 +90,8 @@ def load(
     if computing.device.type == "cpu":  # where it is the faster order, in either precision: docs/guide/speed.md
         model = model.to(memory_format=torch.channels_last)
     if runtime not in (TORCH, "auto"):
+        if not hasattr(model, "translate"):
+            raise UsageError(f"runtime {runtime}: {weights.recipe['name']} makes pictures out of nothing; take torch")
         require(runtime, str(computing.device), computing.precision)
     return Translator(
         model,
