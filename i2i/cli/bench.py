@@ -19,7 +19,7 @@ HEADS = ("recipe", "", "precision", "ratio", "ms a picture", "pictures/s", "of l
 @click.command(short_help="Measure how fast recipes translate and train on this machine.")
 @click.option("--plugin", help="Recipe to measure; without it those with shipped weights, and light ones.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="With --plugin: an option of the recipe.")
-@click.option("--size", type=click.IntRange(16), default=256, show_default=True, metavar="PIXELS",
+@click.option("--size", type=click.IntRange(16), default=256, show_default=True, metavar="N",
               help="Sides of the pictures that are translated.")  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), default=120.0, show_default=True, metavar="S",
               help="About how long to measure; recipes for which no time is left are left out.")  # fmt: skip

@@ -23,8 +23,8 @@ SAME = 1e-3
 
 @click.command(short_help="Write a model's translation into a file for other runtimes.")
 @click.argument("file", type=PATH)
-@click.option("--to", "form", type=click.Choice(["onnx", "torch-export"]), required=True, help="onnx (NAME.onnx), "
-              "which i2i reads too; torch-export (NAME.pt2), for programs that use torch.")  # fmt: skip
+@click.option("--to", "form", type=click.Choice(["onnx", "torch-export"]), required=True, help="Form of the file: "
+              "onnx (NAME.onnx), which i2i reads too, or torch-export (NAME.pt2), for programs with torch.")  # fmt: skip
 @click.option("--plugin", help="Recipe whose newest finished run, or shipped weights, to export; where its model needs "
               "none, the recipe itself.")  # fmt: skip
 @click.option("--run", type=PATH, help="Run folder whose newest weights to export.")

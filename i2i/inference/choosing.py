@@ -76,7 +76,9 @@ def require_scale(translator: Translator, scale: int, catalog: Catalog) -> None:
     if (found := translator.geometry.scale) == scale:
         return
     does = f"enlarges ×{found}" if found > 1 else "keeps pictures' size (×1)"
-    model = catalog.entries["model"].get(translator.header["recipe"]["model"]["use"])  # a file may do without its plugin
+    model = catalog.entries["model"].get(
+        translator.header["recipe"]["model"]["use"]
+    )  # a file may do without its plugin
     recipes = () if model is None else _recipes_of(model.distribution, catalog)
     fitting = [recipe for recipe in recipes if _scale_of(recipe) == scale]
     names = [recipe.name for recipe in fitting if recipe.weights is not None] or [recipe.name for recipe in fitting]

@@ -25,7 +25,7 @@ from i2i.runtimes.exported import open_exported
 from i2i.runtimes.trial import TORCH
 from i2i.training.building import load_inference_model, loaded_by, migrated, standalone_model
 from i2i.training.run_folder import weights_at
-from i2i.training.runtime import Runtime
+from i2i.training.runtime import Runtime, laid_out
 
 
 def load(
@@ -88,7 +88,7 @@ def load(
     merge(model)
     model = model.to(computing.device)
     if computing.device.type == "cpu":  # where it is the faster order, in either precision: docs/guide/speed.md
-        model = model.to(memory_format=torch.channels_last)
+        laid_out(model, torch.channels_last)
     if runtime not in (TORCH, "auto"):
         if not hasattr(model, "translate"):
             raise UsageError(f"runtime {runtime}: {weights.recipe['name']} makes pictures out of nothing; take torch")

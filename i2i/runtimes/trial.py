@@ -20,7 +20,6 @@ from torch.nn.functional import interpolate
 from i2i.contracts import Geometry, Options, Request
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError
-from i2i.runtimes.accelerated import Accelerated
 from i2i.runtimes.engines import ENGINES, able
 from i2i.training.runtime import Runtime, has_bf16
 
@@ -68,6 +67,8 @@ def prepared(model: Any, way: Way, options: Options, runtime: Runtime, name: str
     own = replace(runtime, precision=way.precision)
     if way.engine == TORCH:
         return model, own
+    from i2i.runtimes.accelerated import Accelerated  # brings what exports models, which takes a moment
+
     return Accelerated(model, options, ENGINES[way.engine], runtime.device, way.precision, name), own
 
 

@@ -22,7 +22,7 @@ from i2i.training.compiling import compile_networks, compiling, eager
 from i2i.training.ema import EMA
 from i2i.training.optimising import settle
 from i2i.training.recomputing import recompute
-from i2i.training.runtime import Runtime
+from i2i.training.runtime import Runtime, laid_out
 from i2i.training.turns import LoopTurns, freeze
 
 
@@ -147,7 +147,7 @@ class Loop:
     def _arranged(self, module: nn.Module) -> nn.Module:
         """On the device, in the order that is wanted."""
         module = module.to(self.runtime.device)
-        return module if self.memory_format is None else module.to(memory_format=self.memory_format)
+        return module if self.memory_format is None else laid_out(module, self.memory_format)
 
     def inference_tensors(self, submodules: Sequence[str]) -> dict[str, Tensor]:
         """What a weights file holds: these submodules or buffers of the model, averaged where averaging is on."""

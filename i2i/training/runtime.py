@@ -110,6 +110,15 @@ class Runtime:
         return _peak_resident_bytes()
 
 
+def laid_out(module: nn.Module, order: torch.memory_format) -> nn.Module:
+    """The module with its pictures' kernels, (O, C, H, W), in this order of memory; in place."""
+
+    def lay(tensor: Tensor) -> Tensor:
+        return tensor.contiguous(memory_format=order) if tensor.dim() == 4 else tensor
+
+    return module._apply(lay)
+
+
 def has_bf16(device: torch.device) -> bool:
     """Whether the device computes in bfloat16 by itself rather than by emulation."""
     if device.type == "cuda":

@@ -185,7 +185,7 @@ def test_sheet_of_one_folder_is_a_plain_grid(tmp_path: Path) -> None:
 
 def test_sheet_reduces_large_photos(tmp_path: Path) -> None:
     Image.new("RGB", (900, 600), "red").save(tmp_path / "a.jpg")
-    assert run("sheet", tmp_path, "--out", tmp_path / "sheet.png").output.endswith("1 pictures, 264×264\n")
+    assert run("sheet", tmp_path, "--out", tmp_path / "sheet.png").output.endswith("1 picture, 264×264\n")
 
 
 def test_folders_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_sheet_refuses_an_unknown_suffix(tmp_path: Path) -> None:
 def test_sheet_leaves_out_a_row_with_a_broken_picture_and_names_it(tmp_path: Path) -> None:
     one, two = colours(tmp_path / "one", a="red", b="red"), colours(tmp_path / "two", a="red", b="red")
     (two / "b.png").write_text("hello")
-    for folders, shown in (([two], "1 pictures"), ([one, two], "1 of 2 rows")):
+    for folders, shown in (([two], "1 picture"), ([one, two], "1 of 2 rows")):
         result = run("sheet", *folders, "--out", tmp_path / "sheet.png")
         assert result.exit_code == 3
         assert result.stderr == f"left out: {two}/b.png: not a picture that Pillow can read (found text)\n"
