@@ -24,7 +24,7 @@ SAME = 1e-3
 @click.command(short_help="Write a model's translation into a file for other runtimes.")
 @click.argument("file", type=PATH)
 @click.option("--to", "form", type=click.Choice(["onnx", "torch-export"]), required=True, help="Form of the file: "
-              "onnx (NAME.onnx), which i2i reads too, or torch-export (NAME.pt2), for programs with torch.")  # fmt: skip
+              "onnx (NAME.onnx), which i2i reads too, or torch-export (NAME.pt2), for torch elsewhere.")  # fmt: skip
 @click.option("--plugin", help="Recipe whose newest finished run, or shipped weights, to export; where its model needs "
               "none, the recipe itself.")  # fmt: skip
 @click.option("--run", type=PATH, help="Run folder whose newest weights to export.")
