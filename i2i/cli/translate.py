@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from i2i.plugins import Catalog
     from i2i.recipe import Recipe
 
-MANY = 50
-"""Pictures from which on engines are worth a trial: making a model ready for one takes some seconds."""
+MANY = 500
+"""Pictures from which on engines are worth a trial: making a model ready for one takes about ten seconds."""
 FORMATS = ("png", "jpeg", "webp", "tiff", "avif")
 
 
