@@ -226,7 +226,7 @@ class Conv3x3(nn.Conv2d):
     """
 
     workspace: Workspace
-    kept: tuple[tuple[int, int], Tensor] | None
+    kept: tuple[tuple[int, int], Tensor | None] | None
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) → (B, O, H', W')."""
@@ -239,10 +239,16 @@ class Conv3x3(nn.Conv2d):
         return convolved(padded, self._kernels(), self.bias, self.workspace)
 
     def _kernels(self) -> Tensor:
+        """Transformed; kept from the second time on, as a lone picture has no use for that."""
         state = (self.weight.data_ptr(), self.weight._version)
         if self.kept is None or self.kept[0] != state:
-            self.kept = state, transformed(self.weight, self.workspace).clone(memory_format=torch.contiguous_format)
-        return self.kept[1]
+            self.kept = state, None
+            return transformed(self.weight, self.workspace)
+        kernels = self.kept[1]
+        if kernels is None:
+            kernels = transformed(self.weight, self.workspace).clone(memory_format=torch.contiguous_format)
+            self.kept = state, kernels
+        return kernels
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Conv3x3:
         self.kept = None

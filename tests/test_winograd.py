@@ -72,7 +72,8 @@ def test_a_quickened_network_has_the_same_tensors_and_answers() -> None:
     assert network.state_dict().keys() == plain.state_dict().keys()
     pictures = torch.rand(1, 128, 48, 48)
     with torch.no_grad():
-        assert furthest(network(pictures), plain(pictures)) < 1e-5
+        for _ in range(3):  # with kernels that are kept from the second time on
+            assert furthest(network(pictures), plain(pictures)) < 1e-5
         network.load_state_dict({key: value + 0.01 for key, value in network.state_dict().items()})
         plain.load_state_dict(network.state_dict())
         assert furthest(network(pictures), plain(pictures)) < 1e-5  # what it kept of the former weights is forgotten
