@@ -87,7 +87,7 @@ def load(
         raise UsageError(f"self-ensemble: {name} makes pictures out of nothing and has none to flip and rotate")
     merge(model)
     model = model.to(computing.device)
-    if computing.device.type == "cpu":  # where it is the faster order, in either precision: docs/guide/speed.md
+    if computing.device.type == "cpu":  # where it is the faster order: docs/guide/speed.md
         laid_out(model, torch.channels_last)
     if runtime not in (TORCH, "auto"):
         if not hasattr(model, "translate"):
