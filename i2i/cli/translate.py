@@ -16,6 +16,7 @@ from i2i.cli.progress import stopping_on_signals
 from i2i.cli.sampling import (
     SHEET,
     STOPS,
+    Sampling,
     asked_for,
     drawn,
     left_from_before,
@@ -222,16 +223,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     if jobs is not None:
         sys.exit(_translate_files(translator, jobs, steps, share, using, archive, given))
     assert sampling is not None
-    batch = given["batch"] or 1
-    pictures = drawn(translator, sampling, batch, given["seed"])
-    _begin(destination, using)
-    told = write_all(pictures, sampling, destination, batch)
-    if given["as_json"]:
-        made = {"destination": str(destination), "made": sampling.total, "also": sampling.extras}
-        answer_json(made)
-    (remark if given["as_json"] else report)(told)
-    if (older := left_from_before(sampling, destination)) is not None:
-        remark(older)
+    _sample(translator, sampling, using, given)
 
 
 def _is_exported(source: Path | Recipe) -> bool:
@@ -305,6 +297,19 @@ def _translate_files(
                 pack_up(order, archive, complete=code == 0)
             return _for_launcher(code)
     return 0
+
+
+def _sample(translator: Translator, sampling: Sampling, using: str, given: Mapping[str, Any]) -> None:
+    """Make pictures out of nothing, and say so."""
+    destination, batch = given["destination"], given["batch"] or 1
+    pictures = drawn(translator, sampling, batch, given["seed"])
+    _begin(destination, using)
+    told = write_all(pictures, sampling, destination, batch)
+    if given["as_json"]:
+        answer_json({"destination": str(destination), "made": sampling.total, "also": sampling.extras})
+    (remark if given["as_json"] else report)(told)
+    if (older := left_from_before(sampling, destination)) is not None:
+        remark(older)
 
 
 def _for_launcher(code: int) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from i2i.contracts import API_VERSION, Weights
+from i2i.contracts import API_VERSION, Options, Weights
 from i2i.errors import I2IError, UsageError
 from i2i.images.decode import parsed_colour
 from i2i.images.limits import LIMITS, Limits
@@ -61,48 +61,68 @@ def load(
         "colours": colours,
         "self_ensemble": self_ensemble,
         "tiles": tiles,
+        "limits": limits,
     }
+    computing = Runtime.choose(device, _first(precision))
     if not isinstance(source, Recipe) and Path(source).suffix.lower() == ".onnx":
-        return _exported(Path(source), options, device, precision, runtime, limits=limits, **common)
+        return _exported(Path(source), options, computing, runtime, **common)
     catalog = catalog or discover()
-    if isinstance(source, Recipe):
-        translate_options = laid_over(source.translate, options)
-        computing = Runtime.choose(device, _first(precision))
-        model = standalone_model(source)
-        weights = _no_weights(source, model, catalog)
-        fingerprint = replace(weights, tensors=model.state_dict()).fingerprint()  # with what it read, such as a style
-    else:
-        path = str(source := weights_at(Path(source)))
-        weights = Weights.load(source)
-        weights = migrated(weights, model_entry(weights, catalog, path), path)
-        part = model_from_data(catalog, weights.recipe["model"], path)
-        recorded = weights.recipe.get("translate", {})
-        defaults = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
-        translate_options = laid_over(defaults, options)
-        computing = Runtime.choose(device, _first(precision))
-        model = load_inference_model(part, weights, path)
-        fingerprint = weights.fingerprint()
-    if self_ensemble and not hasattr(model, "translate"):
-        name = weights.recipe["name"]
-        raise UsageError(f"self-ensemble: {name} makes pictures out of nothing and has none to flip and rotate")
-    merge(model)
-    model = model.to(computing.device)
+    ready = _of_recipe(source, catalog) if isinstance(source, Recipe) else _of_file(Path(source), catalog)
+    translate_options = laid_over(ready.options, options)
+    name = ready.weights.recipe["name"]
+    if not hasattr(ready.model, "translate"):
+        _refuse_without_pictures(name, self_ensemble, runtime)
+    if runtime not in (TORCH, "auto"):
+        require(runtime, str(computing.device), computing.precision)
+    merge(ready.model)
+    model = ready.model.to(computing.device)
     if computing.device.type == "cpu":  # where it is the faster order: docs/guide/speed.md
         laid_out(model, torch.channels_last)
-    if runtime not in (TORCH, "auto"):
-        if not hasattr(model, "translate"):
-            raise UsageError(f"runtime {runtime}: {weights.recipe['name']} makes pictures out of nothing; take torch")
-        require(runtime, str(computing.device), computing.precision)
     return Translator(
         model,
-        weights.header(),
+        ready.weights.header(),
         computing,
         translate_options,
-        limits=limits,
-        fingerprint=fingerprint,
+        fingerprint=ready.fingerprint,
         asked=Asked(runtime, precision),
         **common,
     )
+
+
+class _Ready(NamedTuple):
+    """A model that can translate."""
+
+    model: nn.Module
+    weights: Weights
+    """Those it holds; of one that needs none, without tensors."""
+    options: Options
+    """Translate options as its recipe says."""
+    fingerprint: str
+
+
+def _of_recipe(recipe: Recipe, catalog: Catalog) -> _Ready:
+    model = standalone_model(recipe)
+    weights = _no_weights(recipe, model, catalog)
+    fingerprint = replace(weights, tensors=model.state_dict()).fingerprint()  # with what it read, such as a style
+    return _Ready(model, weights, recipe.translate, fingerprint)
+
+
+def _of_file(source: Path, catalog: Catalog) -> _Ready:
+    path = str(source := weights_at(source))
+    weights = Weights.load(source)
+    weights = migrated(weights, model_entry(weights, catalog, path), path)
+    part = model_from_data(catalog, weights.recipe["model"], path)
+    recorded = weights.recipe.get("translate", {})
+    options = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
+    return _Ready(load_inference_model(part, weights, path), weights, options, weights.fingerprint())
+
+
+def _refuse_without_pictures(name: str, self_ensemble: bool, runtime: str) -> None:
+    """Raise `UsageError` where a model that makes pictures out of nothing is asked for what takes some."""
+    if self_ensemble:
+        raise UsageError(f"self-ensemble: {name} makes pictures out of nothing and has none to flip and rotate")
+    if runtime not in (TORCH, "auto"):
+        raise UsageError(f"runtime {runtime}: {name} makes pictures out of nothing; take torch")
 
 
 def _first(precision: str) -> str:
@@ -111,13 +131,12 @@ def _first(precision: str) -> str:
 
 
 def _exported(
-    path: Path, options: Mapping[str, Any] | None, device: str, precision: str, runtime: str, **common: Any
+    path: Path, options: Mapping[str, Any] | None, computing: Runtime, runtime: str, **common: Any
 ) -> Translator:
     """A translator from a file that `i2i export` wrote."""
     if runtime == TORCH:
         engines = " or ".join(ENGINES)
         raise UsageError(f"{path}: torch computes no exported file; take --runtime {engines}, or auto")
-    computing = Runtime.choose(device, _first(precision))
     opened = open_exported(path, runtime, str(computing.device), computing.precision)
     defaults = laid_over(opened.options, options)
     fingerprint, asked = opened.fingerprint, Asked(TORCH, computing.precision)
