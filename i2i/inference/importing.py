@@ -35,23 +35,32 @@ class Found:
 def import_weights(catalog: Catalog, file: Path, out: Path, plugin: str | None = None, note: str = "") -> Weights:
     """Write to `out` what an installed model reads out of `file`, as a weights file of the recipe `plugin`.
 
-    Without `plugin` every model is asked, and the recipe is one of its own distribution. Raises `UsageError` where
-    `out` exists or is no .safetensors file, where no model can be asked, or where several know the file; `I2IError`
-    where the file cannot be read, none knows it, or it does not fit.
+    Raises what `imported` raises, and `UsageError` where `out` exists or is no .safetensors file.
     """
     _refuse(out)
-    recipe = load_recipe(catalog, plugin) if plugin is not None else None
-    readers = _readers(catalog, recipe)
-    found = _recognised(file, readers)
-    recipe = recipe or _recipe_of(catalog, found.model)
-    weights = _fitting(catalog, recipe, found, file)
-    digest = sha256_of(file)
-    origin = f"imported from {file.name}, SHA-256 {digest}"
-    data = {"imported": {"file": file.name, "sha256": digest}}
-    weights = replace(weights, data=data, note=f"{origin}; {note}" if note else origin)
+    weights = imported(catalog, file, plugin)
+    weights = replace(weights, note=f"{weights.note}; {note}" if note else weights.note)
     with complete_or_not_at_all(out) as stream:
         stream.write(weights.as_bytes())
     return weights
+
+
+def imported(catalog: Catalog, file: Path, plugin: str | None = None) -> Weights:
+    """What an installed model reads out of `file`, as weights of the recipe `plugin`; nothing is written.
+
+    Without `plugin` every model is asked, and the recipe is one of its own distribution. Raises `UsageError` where no
+    model can be asked or several know the file; `I2IError` where the file cannot be read, none knows it, or it does
+    not fit.
+    """
+    recipe = load_recipe(catalog, plugin) if plugin is not None else None
+    found = _recognised(file, _readers(catalog, recipe))
+    weights = _fitting(catalog, recipe or _recipe_of(catalog, found.model), found, file)
+    digest = sha256_of(file)
+    return replace(
+        weights,
+        data={"imported": {"file": file.name, "sha256": digest}},
+        note=f"imported from {file.name}, SHA-256 {digest}",
+    )
 
 
 def _refuse(out: Path) -> None:
