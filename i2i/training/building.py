@@ -16,6 +16,7 @@ from i2i.errors import I2IError, RecipeError, UsageError
 from i2i.plugins import Entry, resolve
 from i2i.recipe import LossPart, Part, Recipe, validate_options
 from i2i.training.chance import seed_for
+from i2i.training.undrawn import undrawn
 from i2i.winograd import quicken
 
 
@@ -265,7 +266,9 @@ def prepared_model(part: Part, weights: Weights, source: str) -> nn.Module:
     """The model with what the file holds, prepared; of the parts that its spec names, the ones it lacks are None."""
     run = weights.recipe.get("run")
     with _chance_of_place("init", run.get("seed", 0) if isinstance(run, Mapping) else 0):  # as when it was fitted
-        model: nn.Module = build(part)
+        model = undrawn(lambda: build(part))
+        if model is None:
+            model = build(part)
         _take(model, part, weights, source)
         prepare(model)
     quicken(model)
