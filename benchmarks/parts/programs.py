@@ -85,6 +85,7 @@ def _programs(commands: Mapping[str, Sequence[str]], environment: Mapping[str, s
 def program(words: Sequence[str], environment: Mapping[str, str]) -> dict[str, Task]:
     """A Python of its own with these words. Its task raises `I2IError` with what it says last where it fails."""
     around = {**os.environ, **environment}
+    around.pop("PYTHONDONTWRITEBYTECODE", None)  # a second run finds its modules compiled, as after any installation
 
     def run() -> None:
         done = subprocess.run([sys.executable, *words], env=around, capture_output=True, text=True)
