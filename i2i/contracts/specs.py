@@ -62,6 +62,8 @@ class ModelSpec(Spec):
       SHA-256; a weights file remembers them and is refused where they are others;
     - `remarks: Sequence[str]`: lines worth telling the user once, such as what is used and why.
 
+    It may have `precisions: Collection[str]`, those of `fp32` and `bf16` that it can be computed in; without it, both.
+
     It may have `merge()`, called once before it translates and never before it learns: it may merge layers, in place,
     as long as its answers stay the same up to rounding. Batch norms are folded without it.
 
@@ -84,6 +86,10 @@ class ModelSpec(Spec):
     """`"module:function"` for networks that others published: `(tensors) -> (options, state) | None`. `tensors` are as
     their file names them; `options` are the model's, a dict, `state` has our tensors under `submodule.key`; None where
     the file is of another kind."""
+    reads_pickle: bool = False
+    """Whether `translate --plugin NAME --weights FILE` may be given what others published as it is: FILE is read as
+    `i2i import` reads it, by `read_foreign`. Where nobody says which model a file is of, models without this are asked
+    first."""
 
 
 @dataclass(frozen=True, kw_only=True)
