@@ -33,7 +33,7 @@ FLOORS = (
     {"plugins"},
     {"losses", "datasets", "trackers"},
     {"features", "networks", "pages"},
-    {"images", "tiling", "winograd"},
+    {"images", "tiling", "winograd", "hub"},
     {"foreign", "hookspecs", "disk", "ranks"},
     {"contracts"},
     {"errors"},

@@ -15,6 +15,7 @@ from i2i.cli.figures import show_pairs, show_sets
 from i2i.cli.progress import counting, stopping_on_signals
 from i2i.cli.saying import answer, remark, warn
 from i2i.cli.sections import Sectioned
+from i2i.cli.weights import WEIGHTS
 from i2i.errors import BrokenPicture, UsageError, counted
 from i2i.evaluation.pairing import Pairing, chosen_pictures, paired, rewrite_from
 from i2i.inference.places import make_destination
@@ -51,7 +52,8 @@ SECTIONS = {
 @click.option("--plugin", help="Instead of --pred: translate --src as `i2i translate` would with this recipe.")
 @click.option("--run", type=PATH, help="The same with the newest weights of a run folder.")
 @click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
-@click.option("--weights", type=PATH, help="The same with a weights file (.safetensors).")
+@click.option("--weights", type=WEIGHTS, help="The same with a weights file (.safetensors), or its address, hf://… or "
+              "https://….")  # fmt: skip
 @click.option("--src", type=PATH, help="What to translate; with --pred what the pictures were made from. Enlarged by "
               "the bicubic filter, it is measured beside them.")  # fmt: skip
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Of --pred, or of what is translated, only "

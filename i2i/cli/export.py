@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from i2i.cli.saying import answer_json, remark, report
+from i2i.cli.weights import WEIGHTS
 from i2i.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ SAME = 1e-3
               "none, the recipe itself.")  # fmt: skip
 @click.option("--run", type=PATH, help="Run folder whose newest weights to export.")
 @click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
-@click.option("--weights", type=PATH, help="Weights file (.safetensors) to export.")
+@click.option("--weights", type=WEIGHTS, help="Weights file (.safetensors) to export, or its address, hf://… or "
+              "https://….")  # fmt: skip
 @click.option("--direction", help="Which way to translate; the same as --set translate.direction=NAME.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="A translate option, translate.KEY=VALUE, "
               "which the file keeps for good; of a model that needs no weights also model.KEY=VALUE.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Say what was written as JSON, for programs.")
-def export(file: Path, form: Any, plugin: str | None, run: Path | None, weights: Path | None, **given: Any) -> None:
+def export(file: Path, form: Any, plugin: str | None, run: Path | None, weights: Any, **given: Any) -> None:
     """Write a model's translation into FILE: one that other programs run without i2i, and without its plugin.
 
     Any number of pictures of any size goes in, where the model allows it: float32 (batch, channels, height, width) in

@@ -15,6 +15,7 @@ import click
 from i2i.cli.options import described
 from i2i.cli.saying import answer_json
 from i2i.cli.sections import Sectioned
+from i2i.cli.weights import WEIGHTS, at_hand
 from i2i.errors import Interrupted, UsageError
 from i2i.plugins import discover
 from i2i.ranks.group import MEETING, is_first, is_restarted, joined, may_be_restarted, meeting
@@ -60,7 +61,8 @@ SECTIONS = {
 @click.option("--resume", type=PATH, metavar="RUN", help="Go on with this run folder; only --steps may be given.")
 @click.option("--fork", type=PATH, metavar="NEW_RUN", help="With --resume: go on in a new run folder, with what --set "
               "and its like change.")  # fmt: skip
-@click.option("--init", type=PATH, metavar="WEIGHTS", help="Weights file or run folder to start from.")
+@click.option("--init", type=WEIGHTS, metavar="WEIGHTS", help="Weights file or run folder to start from, or the "
+              "address of a weights file, hf://… or https://….")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Take one step, say what it needs, write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print it as JSON, for programs.")
 @click.option("--log", "logs", multiple=True, metavar="TRACKER", help="Follow the run in TRACKER too, such as "
@@ -124,7 +126,8 @@ def _fit(plugin: str | None, config: Path | None, resume: Path | None, fork: Pat
     if restarted and begun(catalog, given["out"], recipe):
         return _resume(given["out"], None)
     with console_of(recipe.name, beside_answers=given["as_json"]) as console, stopping_on_signals(console):
-        run = start(catalog, recipe, given["out"], given["init"], console, given["dry_run"], validation)
+        first = at_hand(given["init"])
+        run = start(catalog, recipe, given["out"], first, console, given["dry_run"], validation)
         if given["dry_run"]:
             dry = run.try_one_step()
             if is_first():

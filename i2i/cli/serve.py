@@ -12,6 +12,7 @@ import click
 from i2i.cli.progress import stopping_on_signals
 from i2i.cli.saying import answer, remark, warn
 from i2i.cli.sections import Sectioned
+from i2i.cli.weights import WEIGHTS, at_hand
 from i2i.errors import UsageError, counted
 from i2i.training.layout import RUNS
 
@@ -34,8 +35,8 @@ SECTIONS = {
 @click.command(cls=Sectioned, sections=SECTIONS, short_help="A local page that translates what is dropped on it.")
 @click.option("--runs", type=PATH, metavar="DIR", default=RUNS, show_default=True, help="Folder whose "
               "finished runs can be chosen.")  # fmt: skip
-@click.option("--weights", type=PATH, multiple=True, help="Weights file (.safetensors) that can be chosen too; may be "
-              "repeated.")  # fmt: skip
+@click.option("--weights", type=WEIGHTS, multiple=True, help="Weights file (.safetensors) that can be chosen too, or "
+              "its address, hf://… or https://…; may be repeated.")  # fmt: skip
 @click.option("--config", "configs", type=PATH, multiple=True, help="Recipe (YAML) of a model that needs no weights, "
               "such as Gatys with a style of yours; may be repeated.")  # fmt: skip
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen. Any "
@@ -102,7 +103,7 @@ def serve(**given: Any) -> None:
         allow_pixels(bounds.answers().pixels)
         allow_metadata(bounds.limits().metadata_bytes)
         catalog = discover()
-        choices = Choices(catalog, given["runs"], given["weights"], given["configs"])
+        choices = Choices(catalog, given["runs"], [at_hand(path) for path in given["weights"]], given["configs"])
         found = choices.all()
         if not found:
             raise UsageError("nothing to serve: no weights are shipped and no run is finished; give --weights FILE")

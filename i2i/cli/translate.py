@@ -26,6 +26,7 @@ from i2i.cli.sampling import (
 )
 from i2i.cli.saying import answer_json, detail, remark, report, warn
 from i2i.cli.sections import Sectioned
+from i2i.cli.weights import WEIGHTS
 from i2i.errors import UsageError
 from i2i.images.limits import LIMITS, Limits, allow_metadata, allow_pixels
 from i2i.inference.places import make_destination, parts_of, plan, require_folder, tar_of, with_masks
@@ -78,8 +79,8 @@ SECTIONS = {
 @click.option("--config", type=PATH, help="YAML file laid over the recipe of a model that needs no weights.")
 @click.option("--run", type=PATH, help="Run folder whose newest weights to use.")
 @click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
-@click.option("--weights", type=PATH, help="Weights file (.safetensors) to use, or one that "
-              "i2i export wrote (.onnx).")  # fmt: skip
+@click.option("--weights", type=WEIGHTS, help="Weights file (.safetensors) to use, or one that "
+              "i2i export wrote (.onnx); or its address, hf://… or https://….")  # fmt: skip
 @click.option("--src", "sources", type=PATH, multiple=True, help="Folder, file, archive (.tar, .zip, "
               "shards such as 'photos-{000..009}.tar') or URL of pictures to translate; may be repeated.")  # fmt: skip
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Only pictures whose name fits, such as "
@@ -155,7 +156,7 @@ SECTIONS = {
               "the file format holds no transparency. Without it transparency is kept, or is laid over "
               "white.")  # fmt: skip
 @stopping_on_signals()
-def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Path | None, **given: Any) -> None:
+def translate(plugin: str | None, config: Path | None, run: Path | None, weights: Any, **given: Any) -> None:
     """Translate pictures of any size; what is in the sources is never changed, and nothing in --dst that is not ours.
 
     --dst mirrors the tree below what all --src have in common: what lies in photos/ goes straight into --dst, while
@@ -334,7 +335,7 @@ def _begin(destination: Path, using: str) -> None:
     remark(using)
 
 
-def _command(destination: Path, settings: Sequence[str], **weights: str | Path | None) -> str:
+def _command(destination: Path, settings: Sequence[str], **weights: object) -> str:
     """The command that uses these weights or does without, as a user would type it, without what it is to do."""
     flags = [part for name, value in weights.items() if value is not None for part in (f"--{name}", str(value))]
     flags += [part for text in settings for part in ("--set", text)]

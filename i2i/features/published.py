@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from i2i.disk.digests import sha256_of as sha256_of
 from i2i.errors import I2IError
+from i2i.hub.web import NotFetched, download
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,11 @@ class Published:
         return self.cached
 
     def _download(self, provide: str) -> None:
-        from torch.hub import download_url_to_file
-
         try:
             self.cached.parent.mkdir(parents=True, exist_ok=True)
-            download_url_to_file(self.url, str(self.cached), self.sha256, progress=os.isatty(2))
-        except (OSError, RuntimeError) as error:  # no way to the host, no place on the disk, another hash
-            reason = " ".join(str(error).split())
-            raise I2IError(f"{self.url}: cannot be fetched ({reason}); {provide}") from error
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's contents, in hexadecimal. Raises `I2IError` where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise I2IError(f"{path}: cannot be read: {error.strerror or error}") from error
+            download(self.url, self.cached, self.sha256)
+        except (NotFetched, OSError) as error:  # no way to the host, no place on the disk, another hash
+            raise I2IError(f"{self.url}: cannot be fetched ({error}); {provide}") from error
 
 
 def given_or_published(given: str | None, published: Published, what: str, instead: str) -> tuple[Path, str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from i2i.errors import I2IError, UsageError
+from i2i.hub.addresses import Remote
+from i2i.hub.fetching import fetched
 from i2i.plugins import Catalog
 from i2i.recipe import Recipe, Settings, load_recipe
 from i2i.training.layout import RUNS
@@ -24,7 +26,7 @@ NO_SETTINGS = Settings((), ())
 def choose_weights(
     catalog: Catalog,
     plugin: str | None,
-    weights: Path | None,
+    weights: Path | Remote | None,
     run: Path | None,
     config: Path | None = None,
     settings: Settings = NO_SETTINGS,
@@ -33,9 +35,9 @@ def choose_weights(
 ) -> tuple[Path | Recipe, str]:
     """(weights file, or a recipe that needs none; why this one).
 
-    `weights`, else the newest of `run`, or its `best` by what validations found, else the recipe of `plugin` and
-    `config` where it needs no weights, else the newest finished run, else the shipped weights. `settings` and `extra`
-    (as in `load_recipe`) are laid over the recipe.
+    `weights`, fetched where they lie on the web, else the newest of `run`, or its `best` by what validations found,
+    else the recipe of `plugin` and `config` where it needs no weights, else the newest finished run, else the shipped
+    weights. `settings` and `extra` (as in `load_recipe`) are laid over the recipe.
     """
     if weights is not None and run is not None:
         raise UsageError("give either --weights FILE or --run DIR, not both")
@@ -44,6 +46,9 @@ def choose_weights(
     own = [*(f"--set {text}" for text in settings.model), *([f"--config {config}"] if config is not None else [])]
     if own and (weights is not None or run is not None):
         raise UsageError(_carried(own[0]))
+    if isinstance(weights, Remote):
+        found = fetched(weights)
+        return found.path, found.origin
     if weights is not None:
         return weights, "as given"
     if run is not None:

@@ -1,0 +1,100 @@
+"""Files of the Hugging Face hub, by its own library, which keeps them in its own cache."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from i2i.errors import I2IError, UsageError
+from i2i.hub.addresses import InRepository
+from i2i.hub.web import NotFetched
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def download(inside: InRepository, progress: bool = True) -> tuple[Path, str]:
+    """(the file in the hub's own cache, the commit that it is of).
+
+    Nothing is asked of the network where the revision is a commit whose file is in the cache. Raises `NotFetched` where
+    the hub cannot be reached and the cache does not have it; `UsageError` and `I2IError` where it has no such file, or
+    keeps it from this user.
+    """
+    _require(f"hf://{inside.repository}")
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not progress:
+        disable_progress_bars()
+
+    def in_cache() -> str | None:
+        try:
+            return hf_hub_download(inside.repository, inside.path, revision=inside.revision, local_files_only=True)
+        except LocalEntryNotFoundError:
+            return None
+
+    path = in_cache() if COMMIT.fullmatch(inside.revision) else None
+    if path is None:
+        try:
+            with explained(f"hf://{inside.repository}", inside):
+                url = hf_hub_url(inside.repository, inside.path, revision=inside.revision)
+                commit = get_hf_file_metadata(url).commit_hash
+                path = hf_hub_download(inside.repository, inside.path, revision=commit)
+        except NotFetched:
+            path = in_cache()
+            if path is None:
+                raise
+    above = len(PurePosixPath(inside.path).parts)
+    return Path(path), Path(path).parents[above - 1].name
+
+
+@contextmanager
+def explained(shown: str, inside: InRepository) -> Iterator[None]:
+    """What the hub's library raises, in one line of ours; `NotFetched` where another time it may work."""
+    from huggingface_hub import constants, errors
+    from huggingface_hub.utils.logging import set_verbosity_error
+
+    set_verbosity_error()  # its warnings would stand beside our line
+    page = f"{constants.ENDPOINT}/{inside.repository}"
+    try:
+        yield
+    except errors.GatedRepoError as error:
+        raise I2IError(f"{shown}: gated, its owner decides who may fetch it; ask at {page}, then {LOG_IN}") from error
+    except errors.RevisionNotFoundError as error:
+        raise UsageError(f"{shown}: has no revision '{inside.revision}'; see {page}") from error
+    except errors.LocalEntryNotFoundError as error:
+        raise NotFetched(_line(error)) from error
+    except errors.EntryNotFoundError as error:
+        raise UsageError(f"{shown}: has no file {inside.path} at {inside.revision}; see {page}/tree/main") from error
+    except errors.RepositoryNotFoundError as error:
+        raise UsageError(f"{shown}: no such repository, or a private one: if you have access, {LOG_IN}") from error
+    except errors.HfHubHTTPError as error:
+        status = error.response.status_code
+        if status in (401, 403):
+            raise I2IError(f"{shown}: refused (HTTP Error {status}: {_said(error)}); {LOG_IN}") from error
+        raise NotFetched(f"HTTP Error {status}: {_said(error)}") from error
+    except I2IError:
+        raise
+    except Exception as error:  # of whatever library it talks HTTP with, or of the disk
+        raise NotFetched(_line(error)) from error
+
+
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may do this"
+
+
+def _require(shown: str) -> None:
+    """Raise `UsageError` where the library is not there."""
+    try:
+        import huggingface_hub  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"{shown}: the Hugging Face hub needs more packages: pip install 'i2i[hub]'") from error
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(getattr(error, "server_message", None) or error.response.reason_phrase).split())  # type: ignore[attr-defined]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,206 @@
+"""A file from the web, by pooch: what was interrupted goes on where it ended, and only what is whole gets its name."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
+
+from i2i.disk.digests import sha256_of
+from i2i.disk.drafts import settle
+from i2i.disk.locking import alone
+from i2i.errors import I2IError
+
+if TYPE_CHECKING:
+    from requests import Response
+
+LIMIT_BYTES = 20_000_000_000
+CHUNK_BYTES = 1 << 16
+"""What is lost at most of a transfer that breaks off."""
+SECONDS = 30.0
+"""Without a byte, after which nothing more is expected."""
+TRIES = 20
+"""Times a transfer that breaks off goes on, as long as each brings something."""
+
+
+class NotFetched(I2IError):
+    """Why a file is not to be had from the web, in words."""
+
+
+class OtherContents(NotFetched):
+    """It was had, and is not what it should be."""
+
+    def __init__(self, found: str, wanted: str) -> None:
+        super().__init__(f"its SHA-256 is {found}, not {wanted}")
+        self.found = found
+
+
+def download(url: str, path: Path, sha256: str | None = None, progress: bool = True) -> None:
+    """Have the file behind `url` at `path`, in place of what lies there.
+
+    What arrives gathers in the folder `NAME.part` beside it, where the next call finds it; another process that fetches
+    the same is waited for. `progress`: show it on a terminal. Raises `NotFetched` where it cannot be had whole,
+    `OtherContents` where its SHA-256 is another than `sha256`.
+    """
+    before, folder = _state(path), path.with_name(f"{path.name}.part")
+    try:
+        with alone(folder, math.inf):
+            if _state(path) != before:
+                return  # the other process has fetched it
+            part = _Part(folder)
+            _gather(url, part, sha256, progress and os.isatty(2))
+            if sha256 is not None and (found := sha256_of(part.path)) != sha256:
+                part.remove()
+                raise OtherContents(found, sha256)
+            part.path.replace(path)
+            part.remove()
+            settle(path.parent)
+    except OSError as error:
+        raise NotFetched(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+class _Part:
+    """What has arrived, and by what its server tells whether it still has the same file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.tag = folder / "part", folder / "tag"
+        self.total: int | None = None
+        """Bytes of the whole file, where the server says."""
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def begin_anew(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.tag.unlink(missing_ok=True)
+
+    remove = begin_anew
+
+
+class _Stream:
+    """Appends to a part as a file does; never beyond the limit."""
+
+    def __init__(self, part: _Part) -> None:
+        self.part, self.file = part, part.path.open("ab")
+
+    def write(self, data: bytes) -> None:
+        if self.file.tell() + len(data) > LIMIT_BYTES:
+            raise _too_large()
+        self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        with self.file:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+
+
+def _gather(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
+    """Have the whole file in the part."""
+    import requests
+
+    broke_off = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+    for _ in range(TRIES):
+        size = part.size
+        try:
+            return _transfer(url, part, sha256, progress)
+        except broke_off as error:
+            reason = _reason(error)
+            if part.size <= size:
+                break
+        except requests.HTTPError as error:
+            status, words = error.response.status_code, error.response.reason
+            reason = f"HTTP Error {status}: {words}"
+            if status != requests.codes.requested_range_not_satisfiable or not size:
+                break
+            part.begin_anew()  # it has become shorter than what is here
+        except requests.RequestException as error:
+            reason = " ".join(str(error).split())
+            break
+    raise NotFetched(reason)
+
+
+def _transfer(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
+    """One request: for all of it, or for what is missing where the server can tell that it still has the same file."""
+    import requests
+    from pooch import HTTPDownloader
+
+    headers = {"Accept-Encoding": "identity"}
+    tag = part.tag.read_text(encoding="latin-1") if part.tag.exists() else ""
+    if part.size and (tag or sha256 is not None):
+        headers |= {"Range": f"bytes={part.size}-"} | ({"If-Range": tag} if tag else {})
+    else:
+        part.begin_anew()
+    stream = _Stream(part)
+    try:
+        HTTPDownloader(
+            progressbar=progress,
+            chunk_size=CHUNK_BYTES,
+            timeout=SECONDS,
+            headers=headers,
+            hooks={"response": partial(_look_at, stream)},
+        )(url, stream, None)
+    finally:
+        stream.close()
+    if part.total is not None and part.size < part.total:
+        raise requests.ConnectionError("the transfer broke off")
+
+
+def _look_at(onto: _Stream, response: Response, **_: Any) -> None:
+    """At what a server answers, before anything of it is read. Raises `NotFetched` where that is not what is wanted."""
+    if response.is_redirect:
+        target = urljoin(response.url, response.headers["location"])
+        if response.url.startswith("https:") and not target.startswith("https:"):
+            raise NotFetched(f"it leads to {target}, which is not protected by https")
+    if response.status_code not in (200, 206):
+        return
+    if response.headers.get("content-type", "").startswith("text/html"):
+        raise NotFetched("the server answers with a web page, not with a file")
+    part, length = onto.part, response.headers.get("content-length", "")
+    if response.status_code == 200:
+        onto.file.truncate(0)
+    elif not response.headers.get("content-range", "").startswith(f"bytes {part.size}-"):
+        raise NotFetched("the server answers with another part of the file than was asked for")
+    encoded = response.headers.get("content-encoding", "identity") != "identity"
+    part.total = part.size + int(length) if length.isdecimal() and not encoded else None
+    if (part.total or 0) > LIMIT_BYTES:
+        raise _too_large()
+    free = shutil.disk_usage(part.path.parent).free
+    if part.total is not None and part.total - part.size > free:
+        raise NotFetched(f"{part.path.parent}: {free / 1e6:.0f} MB are free, it takes {part.total / 1e6:.0f} MB")
+    tag = response.headers.get("etag") or response.headers.get("last-modified", "")
+    part.tag.write_text("" if encoded or tag.startswith("W/") else tag, encoding="latin-1")
+
+
+def _too_large() -> NotFetched:
+    return NotFetched(f"larger than {LIMIT_BYTES / 1e9:.0f} GB, which no weights file should be")
+
+
+def _reason(error: BaseException) -> str:
+    """What the system says, or what protects the connection; else what the error began with."""
+    chain = list(_chain(error))
+    said = [cause.strerror for cause in chain if isinstance(cause, OSError) and cause.strerror]
+    return said[-1] if said else " ".join(str(chain[-1]).split())
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """By which a file is told from the one that takes its place."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
