@@ -156,7 +156,7 @@ def _translator(given: dict[str, Any]) -> tuple[Translator, str]:
     source, why = choose_weights(
         catalog, given["plugin"], given["weights"], given["run"], settings=settings, best=given["best"]
     )
-    options = {name: given[name] for name in ("device", "precision", "self_ensemble")}
+    options = {name: given[name] for name in ("plugin", "device", "precision", "self_ensemble")}
     translator = load(source, catalog=catalog, **options)
     if given["scale"] is not None:
         require_scale(translator, given["scale"], catalog)

@@ -63,7 +63,7 @@ def export(file: Path, form: Any, plugin: str | None, run: Path | None, weights:
     from i2i.inference.loading import load
     from i2i.runtimes.exporting import export as write
 
-    translator = load(source, catalog=catalog, device="cpu")
+    translator = load(source, plugin=plugin, catalog=catalog, device="cpu")
     if isinstance(source, Path):
         translator = translator.with_options(**settings.options(), **sugar)
     remark(f"{translator.name}: {source if isinstance(source, Path) else 'recipe'} ({why})")

@@ -208,7 +208,7 @@ def translate(plugin: str | None, config: Path | None, run: Path | None, weights
     source, why = choose_weights(catalog, plugin, weights, run, config, settings, extra, given["best"])
     if given["runtime"] == "auto" and not (jobs is not None and jobs.total >= MANY) and not _is_exported(source):
         given["runtime"] = "torch"
-    translator = _loaded(source, catalog, share, destination, given)
+    translator = _loaded(source, catalog, share, destination, {**given, "plugin": plugin})
     usage = _command(destination, settings.model, plugin=plugin, config=config, run=run, weights=weights)
     refuse_misuse(translator, sampling, usage)
     if given["masks"] is not None:
@@ -253,7 +253,7 @@ def _loaded(
     limits = Limits(pixels=given["max_pixels"], file_bytes=given["max_bytes"], seconds=given["max_seconds"])
     allow_pixels(limits.pixels)
     allow_metadata(limits.metadata_bytes)
-    where = {name: given[name] for name in ("precision", "runtime", "background", "colours", "self_ensemble")}
+    where = {name: given[name] for name in ("plugin", "precision", "runtime", "background", "colours", "self_ensemble")}
     translator = load(source, catalog=catalog, device=device, tiles=tiles, limits=limits, **where)
     made_of = f"weights: {source}" if isinstance(source, Path) else f"recipe {source.name}, without weights"
     detail(f"computes on {translator.runtime.device} in {translator.runtime.precision}; {made_of}")

@@ -110,6 +110,8 @@ def _weights_for(recipe: Recipe, plugin: str, to_do_without: str) -> tuple[Path,
         return RunFolder.open(newest).newest_weights(), f"newest finished run of {plugin} under {RUNS}/"
     if recipe.weights is not None:
         return recipe.weights, f"shipped with {plugin}"
+    if recipe.model.entry.value.reads_pickle:
+        raise UsageError(f"no weights for {plugin}: none are shipped; give --weights FILE, as somebody published it")
     flags = " ".join(f"--{flag} DIR" for flag in recipe.dataset.entry.value.cli)
     alternative = f"; or do without weights: {to_do_without}" if to_do_without else ""
     raise UsageError(

@@ -87,11 +87,11 @@ def _readers(catalog: Catalog, recipe: Recipe | None) -> list[Entry[Any]]:
 
 def _recognised(file: Path, readers: list[Entry[Any]]) -> Found:
     tensors = read_tensors(file)
-    answers = {entry.name: (entry, resolve(entry.value.read_foreign)(tensors)) for entry in readers}
-    found = [Found(entry, *answer) for entry, answer in answers.values() if answer is not None]
+    found = _answers(tensors, [entry for entry in readers if not entry.value.reads_pickle])
+    found = found or _answers(tensors, [entry for entry in readers if entry.value.reads_pickle])  # which know many kinds
     if not found:
         first = ", ".join(list(tensors)[:FIRST]) + (", …" if len(tensors) > FIRST else "")
-        names = ", ".join(f"'{name}'" for name in answers)
+        names = ", ".join(f"'{entry.name}'" for entry in readers)
         raise I2IError(
             f"{file}: not recognised: its {len(tensors)} tensors begin with {first}; asked {names}; needed is a plugin "
             "whose model knows these names (`read_foreign`)"
@@ -100,6 +100,11 @@ def _recognised(file: Path, readers: list[Entry[Any]]) -> Found:
         names = ", ".join(one.model.name for one in found)
         raise UsageError(f"{file}: recognised by several models, {names}; say which with --plugin NAME")
     return found[0]
+
+
+def _answers(tensors: Mapping[str, Tensor], readers: list[Entry[Any]]) -> list[Found]:
+    answers = [(entry, resolve(entry.value.read_foreign)(tensors)) for entry in readers]
+    return [Found(entry, *answer) for entry, answer in answers if answer is not None]
 
 
 def _recipe_of(catalog: Catalog, model: Entry[Any]) -> Recipe:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from i2i.contracts import API_VERSION, Options, Weights
+from i2i.contracts.weights import HEADER_KEY
 from i2i.errors import I2IError, UsageError
 from i2i.images.decode import parsed_colour
 from i2i.images.limits import LIMITS, Limits
 from i2i.images.whole import Colours
 from i2i.inference.computation import WITHIN_MEMORY, Tiles
 from i2i.inference.folding import merge
+from i2i.inference.importing import imported
 from i2i.inference.translator import Asked, Translator, laid_over
 from i2i.plugins import Catalog, Entry, discover
-from i2i.recipe import Recipe, model_from_data, validate_options
+from i2i.recipe import Recipe, load_recipe, model_from_data, validate_options
 from i2i.runtimes.engines import ENGINES, require
 from i2i.runtimes.exported import open_exported
 from i2i.runtimes.trial import TORCH
@@ -28,10 +32,14 @@ from i2i.training.run_folder import weights_at
 from i2i.training.runtime import Runtime, laid_out
 
 
+PRECISIONS = ("fp32", "bf16")
+
+
 def load(
     source: Path | str | Recipe,
     options: Mapping[str, Any] | None = None,
     *,
+    plugin: str | None = None,
     device: str = "auto",
     precision: str = "fp32",
     runtime: str = "torch",
@@ -43,6 +51,9 @@ def load(
     catalog: Catalog | None = None,
 ) -> Translator:
     """A translator from a weights file, a run folder, or a recipe whose model needs no weights.
+
+    With `plugin`, a recipe whose model `reads_pickle`, the file may also be one that others published; it is read as
+    `i2i import` would read it.
 
     `options` are the model's translate options, such as `{"direction": "target-to-source"}`, laid over those of the
     recipe. With `background`, a Pillow colour, transparent pictures are laid over it before they are translated; else
@@ -67,13 +78,14 @@ def load(
     if not isinstance(source, Recipe) and Path(source).suffix.lower() == ".onnx":
         return _exported(Path(source), options, computing, runtime, **common)
     catalog = catalog or discover()
-    ready = _of_recipe(source, catalog) if isinstance(source, Recipe) else _of_file(Path(source), catalog)
+    ready = _of_recipe(source, catalog) if isinstance(source, Recipe) else _of_file(Path(source), catalog, plugin)
     translate_options = laid_over(ready.options, options)
     name = ready.weights.recipe["name"]
     if not hasattr(ready.model, "translate"):
         _refuse_without_pictures(name, self_ensemble, runtime)
     if runtime not in (TORCH, "auto"):
         require(runtime, str(computing.device), computing.precision)
+    precision = _within(getattr(ready.model, "precisions", PRECISIONS), precision, name)
     merge(ready.model)
     model = ready.model.to(computing.device)
     if computing.device.type == "cpu":  # where it is the faster order: docs/guide/speed.md
@@ -107,14 +119,39 @@ def _of_recipe(recipe: Recipe, catalog: Catalog) -> _Ready:
     return _Ready(model, weights, recipe.translate, fingerprint)
 
 
-def _of_file(source: Path, catalog: Catalog) -> _Ready:
+def _of_file(source: Path, catalog: Catalog, plugin: str | None) -> _Ready:
     path = str(source := weights_at(source))
-    weights = Weights.load(source)
+    is_theirs = plugin is not None and _has_no_header(source) and _reads_theirs(catalog, plugin)
+    weights = imported(catalog, source, plugin) if is_theirs else Weights.load(source)
     weights = migrated(weights, model_entry(weights, catalog, path), path)
     part = model_from_data(catalog, weights.recipe["model"], path)
     recorded = weights.recipe.get("translate", {})
     options = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
     return _Ready(load_inference_model(part, weights, path), weights, options, weights.fingerprint())
+
+
+def _reads_theirs(catalog: Catalog, plugin: str) -> bool:
+    """Whether a recipe's model is given what others published as it is."""
+    reads: bool = load_recipe(catalog, plugin).model.entry.value.reads_pickle
+    return reads
+
+
+def _has_no_header(file: Path) -> bool:
+    """Whether a file was written by others; one that cannot be read is refused elsewhere."""
+    if file.suffix.lower() != ".safetensors":
+        return True
+    with suppress(SafetensorError, OSError), safe_open(file, framework="pt") as opened:
+        return HEADER_KEY not in (opened.metadata() or {})
+    return False
+
+
+def _within(precisions: Collection[str], asked: str, name: str) -> str:
+    """The precision, or the only one that a model can be computed in. Raises `UsageError` where it is another."""
+    if asked in precisions:
+        return asked
+    if asked == "auto":
+        return asked if set(PRECISIONS) <= set(precisions) else next(iter(precisions))
+    raise UsageError(f"precision {asked}: {name} can be computed in {', '.join(precisions)} alone; take that, or auto")
 
 
 def _refuse_without_pictures(name: str, self_ensemble: bool, runtime: str) -> None:
