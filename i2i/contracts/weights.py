@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts.specs import API_VERSION
+from i2i.contracts.tensorfile import read_contents
 from i2i.errors import I2IError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 HEADER_KEY = "i2i"
+DEEPEST_HEADER = 64
+"""Levels; a recipe has six."""
 PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
@@ -86,36 +89,44 @@ class Weights:
 
 def read_header(path: Path) -> dict[str, Any]:
     """The header of a weights file, without its tensors. Raises `I2IError` in one line."""
-    from safetensors import SafetensorError, safe_open
-
     if path.suffix.lower() in PICKLES:
         way_out = "bring it in with `i2i import FILE --out W.safetensors`"
         raise I2IError(
             f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only: {way_out}"
         )
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+        metadata = read_contents(path).metadata
     except FileNotFoundError as error:
         raise UsageError(f"{path}: no such weights file") from error
-    except (SafetensorError, OSError) as error:
+    except (OSError, ValueError) as error:
         raise I2IError(f"{path}: not a readable weights file ({error})") from error
     try:
         header = json.loads(metadata[HEADER_KEY])
         missing = _REQUIRED - header.keys()
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, RecursionError) as error:
         raise I2IError(f"{path}: holds tensors but no i2i header that says which model they belong to") from error
     if missing:
         raise I2IError(f"{path}: its i2i header lacks {', '.join(sorted(missing))}")
+    if _depth(header) > DEEPEST_HEADER:
+        raise I2IError(f"{path}: its i2i header is nested more than {DEEPEST_HEADER} levels deep")
     if not isinstance(header["api_version"], int):
         raise I2IError(f"{path}: its i2i header names no API version, but {header['api_version']!r}")
     if header["api_version"] > API_VERSION:
         needs = f"needs i2i API {header['api_version']}, this i2i offers {API_VERSION}"
         raise I2IError(f"{path}: {needs}; upgrade with pip install -U i2i")
+    for key, kind in _PLAIN.items():
+        if not isinstance(header.get(key, kind()), kind):
+            found = repr(header[key])[:40]
+            raise I2IError(f"{path}: its i2i header says {found} for {key}, where a {kind.__name__} belongs")
     return header
 
 
 _FIELDS = {item.name for item in fields(Weights)} - {"tensors"}
+_PLAIN: Mapping[str, type] = {
+    **dict.fromkeys(("recipe", "versions", "data", "loaded"), dict),
+    **dict.fromkeys(("step", "model_version"), int),
+    "note": str,
+}
 _REQUIRED = {item.name for item in fields(Weights) if item.default is item.default_factory is MISSING} - {"tensors"}
 
 
@@ -133,6 +144,16 @@ def _raw_bytes(tensor: Tensor) -> memoryview:
     import torch
 
     return tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _depth(value: Any) -> int:
+    """Levels of lists and objects."""
+    depth, level = -1, [value]
+    while level:
+        inner = [list(each.values()) if isinstance(each, dict) else each for each in level]
+        level = [item for each in inner if isinstance(each, list) for item in each]
+        depth += 1
+    return depth
 
 
 def _plain(value: Any) -> Any:
