@@ -51,6 +51,8 @@ from .networks.layers import InstanceNorm as InstanceNorm
 from .networks.layers import ReflectionPad as ReflectionPad
 from .networks.layers import Tanh32 as Tanh32
 from .networks.layers import initialise as initialise
+from .networks.published import PublishedGenerator as PublishedGenerator
+from .networks.published import published_generator as published_generator
 from .plugins import Catalog as Catalog
 from .plugins import discover as discover
 from .recipe import Recipe as Recipe

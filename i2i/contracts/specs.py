@@ -86,6 +86,11 @@ class ModelSpec(Spec):
     """`"module:function"` for networks that others published: `(tensors) -> (options, state) | None`. `tensors` are as
     their file names them; `options` are the model's, a dict, `state` has our tensors under `submodule.key`; None where
     the file is of another kind."""
+    write_foreign: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Forms in which others' code loads the network, such as `published-cyclegan`, each with its `"module:function"`:
+    `(options, state, translate) -> tensors`. `options` are the model's and `translate` those of a translation, dicts;
+    `state` is what a weights file holds; `tensors` are as that code names them. Raises `UsageError` where a network
+    with these options cannot be told so."""
     reads_pickle: bool = False
     """Whether `translate --plugin NAME --weights FILE` may be given what others published as it is: FILE is read as
     `i2i import` reads it, by `read_foreign`. Where nobody says which model a file is of, models without this are asked

@@ -6,20 +6,23 @@ runs as group norm with one channel a group (a faster kernel), reflection paddin
 deterministic on every device), the last tanh is always computed in float32 (bfloat16 would round to steps of 1/256).
 
 What is the same for both: `inputs` and `outputs` are channels, `resize` takes resize-convolutions for transposed ones,
-`dropout` puts noise into the middle of the network, `affine` gives its norms a learned scale and shift. With `residual`
-the network learns what to add to its input, cut at the ends of the range, in place of a tanh: a departure that keeps
-colours and edges from the first step on. Without `norms` a pixel depends on its surroundings alone, and a network has
-no cause for the blobs by which it tells a norm how loud a part is (Karras et al. 2020, StyleGAN 2, section 2).
+`dropout` puts noise into the middle of the network, `affine` gives its norms a learned scale and shift, `batch` makes
+them batch norms, with no biases before them. With `residual` the network learns what to add to its input, cut at the
+ends of the range, in place of a tanh: a departure that keeps colours and edges from the first step on. Without `norms`
+a pixel depends on its surroundings alone, and a network has no cause for the blobs by which it tells a norm how loud a
+part is (Karras et al. 2020, StyleGAN 2, section 2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from i2i.networks.layers import (
+    BatchNorm,
     Chance,
     ChanceLayer,
     Dropout,
@@ -31,6 +34,8 @@ from i2i.networks.layers import (
     initialise,
 )
 
+Norm = Literal["instance", "affine", "batch", "none"]
+
 NOISY_LEVELS = 3
 """Levels of the U-Net's decoder, from the deepest, that dropout follows (Isola et al. 2017, 6.1.1: CD512 × 3)."""
 
@@ -38,10 +43,11 @@ NOISY_LEVELS = 3
 class ResidualBlock(ChanceLayer):
     """Two 3×3 convolutions beside a shortcut (Zhu et al. 2017, appendix 7.2, Rk); dropout between them if wanted."""
 
-    def __init__(self, channels: int, dropout: bool = False, affine: bool = False, norms: bool = True) -> None:
+    def __init__(self, channels: int, dropout: bool, norm: Norm) -> None:
         super().__init__()
-        half = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), _norm(channels, affine, norms)]
-        other = [ReflectionPad(1), nn.Conv2d(channels, channels, 3), _norm(channels, affine, norms)]
+        bias = norm != "batch"
+        half = [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), _norm(channels, norm)]
+        other = [ReflectionPad(1), nn.Conv2d(channels, channels, 3, bias=bias), _norm(channels, norm)]
         self.conv_block = Layers(*half, nn.ReLU(), *_noise(dropout), *other)
 
     def forward(self, features: Tensor, chance: Chance | None = None) -> Tensor:
@@ -69,7 +75,8 @@ class _Generator(nn.Module):
     def forward(self, pictures: Tensor, seeds: Sequence[int] | None = None) -> Tensor:
         """(B, inputs, H, W) in [0, 1] → (B, outputs, H, W) in [0, 1].
 
-        With a seed for each picture, dropout is at work and a function of it; without, in training only.
+        With a seed for each picture, dropout is at work and a function of it, and batch norms go by each picture's own
+        statistics; without, there is noise in training only, and afterwards batch norms go by their running averages.
         """
         chance = None if seeds is None else chance_of(seeds)
         signed = pictures * 2 - 1
@@ -94,16 +101,18 @@ class ResNetGenerator(_Generator):
         affine: bool = False,
         residual: bool = False,
         norms: bool = True,
+        batch: bool = False,
     ) -> None:
         super().__init__()
         self.residual, self.norms = residual, norms
+        norm, bias = _kind(affine, batch, norms), not batch
         self.margin = 3 + 1 + 2 + 8 * blocks + 4 + 2 + 3
-        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(inputs, width, 7), *_normed(width, affine, norms)]
+        layers: list[nn.Module] = [ReflectionPad(3), nn.Conv2d(inputs, width, 7, bias=bias), *_normed(width, norm)]
         for channels in (width, 2 * width):  # (B, 64, H, W) → (B, 256, H/4, W/4)
-            layers += [nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1), *_normed(2 * channels, affine, norms)]
-        layers += [ResidualBlock(4 * width, dropout, affine, norms) for _ in range(blocks)]
+            layers += [nn.Conv2d(channels, 2 * channels, 3, 2, 1, bias=bias), *_normed(2 * channels, norm)]
+        layers += [ResidualBlock(4 * width, dropout, norm) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):  # → (B, 64, H, W)
-            layers += [_upsample3(channels, channels // 2, resize), *_normed(channels // 2, affine, norms)]
+            layers += [_upsample3(channels, channels // 2, resize, bias), *_normed(channels // 2, norm)]
         layers += [ReflectionPad(3), nn.Conv2d(width, outputs, 7), *_bounded(residual)]
         self.model = Layers(*layers)
 
@@ -135,16 +144,17 @@ class SkipBlock(ChanceLayer):
         inner: int,
         deeper: nn.Module | None,
         resize: bool,
-        dropout: bool = False,
-        affine: bool = False,
+        dropout: bool,
+        norm: Norm,
     ) -> None:
         super().__init__()
-        down: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outer, inner, 4, stride=2, padding=1)]
+        bias = norm != "batch"
+        down: list[nn.Module] = [nn.LeakyReLU(0.2), nn.Conv2d(outer, inner, 4, stride=2, padding=1, bias=bias)]
         joined = inner
         if deeper is not None:  # at the bottom nothing is normalised: one pixel has no variance
-            down += [InstanceNorm(inner, affine=affine), deeper]
+            down += [_norm(inner, norm), deeper]
             joined = 2 * inner
-        up = [nn.ReLU(), _upsample4(joined, outer, resize), InstanceNorm(outer, affine=affine)]
+        up = [nn.ReLU(), _upsample4(joined, outer, resize, bias), _norm(outer, norm)]
         self.model = Layers(*down, *up, *_noise(dropout))
 
     def forward(self, features: Tensor, chance: Chance | None = None) -> Tensor:
@@ -153,9 +163,11 @@ class SkipBlock(ChanceLayer):
 
 
 class _Outermost(ChanceLayer):
-    def __init__(self, inputs: int, outputs: int, width: int, deeper: nn.Module, resize: bool, residual: bool) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, width: int, deeper: nn.Module, resize: bool, residual: bool, bias: bool
+    ) -> None:
         super().__init__()
-        down = nn.Conv2d(inputs, width, 4, stride=2, padding=1)
+        down = nn.Conv2d(inputs, width, 4, stride=2, padding=1, bias=bias)
         self.model = Layers(down, deeper, nn.ReLU(), _upsample4(2 * width, outputs, resize), *_bounded(residual))
 
     def forward(self, pictures: Tensor, chance: Chance | None = None) -> Tensor:
@@ -179,9 +191,11 @@ class UNetGenerator(_Generator):
         dropout: bool = False,
         affine: bool = False,
         residual: bool = False,
+        batch: bool = False,
     ) -> None:
         super().__init__()
         self.residual = residual
+        norm = _kind(affine, batch)
         levels = side.bit_length() - 1  # 7 for 128, 8 for 256: down to one pixel
         self.multiple_of = self.min_size = side
         self.margin = 3 * (side - 1)  # 2 on the way up, 1 on the way down
@@ -189,9 +203,9 @@ class UNetGenerator(_Generator):
         block: SkipBlock | None = None
         for level in reversed(range(levels - 1)):
             noisy = dropout and level >= levels - 1 - NOISY_LEVELS
-            block = SkipBlock(channels[level], channels[level + 1], block, resize, noisy, affine)
+            block = SkipBlock(channels[level], channels[level + 1], block, resize, noisy, norm)
         assert block is not None
-        self.model = _Outermost(inputs, outputs, width, block, resize, residual)
+        self.model = _Outermost(inputs, outputs, width, block, resize, residual, bias=not batch)
 
 
 def _bounded(residual: bool) -> list[nn.Module]:
@@ -207,25 +221,35 @@ def _noise(dropout: bool) -> list[nn.Module]:
     return [Dropout()] if dropout else []
 
 
-def _normed(channels: int, affine: bool, norms: bool) -> list[nn.Module]:
-    return [_norm(channels, affine, norms), nn.ReLU()]
+def _kind(affine: bool, batch: bool, norms: bool = True) -> Norm:
+    if not norms:
+        return "none"
+    return "batch" if batch else "affine" if affine else "instance"
 
 
-def _norm(channels: int, affine: bool, norms: bool) -> nn.Module:
-    return InstanceNorm(channels, affine=affine) if norms else nn.Identity()  # either way, layers keep their numbers
+def _normed(channels: int, norm: Norm) -> list[nn.Module]:
+    return [_norm(channels, norm), nn.ReLU()]
 
 
-def _upsample3(channels: int, fewer: int, resize: bool) -> nn.Module:
+def _norm(channels: int, norm: Norm) -> nn.Module:
+    if norm == "none":
+        return nn.Identity()  # either way, layers keep their numbers
+    return BatchNorm(channels) if norm == "batch" else InstanceNorm(channels, affine=norm == "affine")
+
+
+def _upsample3(channels: int, fewer: int, resize: bool, bias: bool) -> nn.Module:
     """×2 by the ResNet's published 3×3 transposed convolution, or by resize-convolution (Odena et al. 2016)."""
     if resize:
-        return _resize_convolution(channels, fewer)
-    return nn.ConvTranspose2d(channels, fewer, 3, stride=2, padding=1, output_padding=1)
+        return _resize_convolution(channels, fewer, bias)
+    return nn.ConvTranspose2d(channels, fewer, 3, stride=2, padding=1, output_padding=1, bias=bias)
 
 
-def _upsample4(channels: int, fewer: int, resize: bool) -> nn.Module:
+def _upsample4(channels: int, fewer: int, resize: bool, bias: bool = True) -> nn.Module:
     """×2 by the U-Net's published 4×4 transposed convolution, or by resize-convolution."""
-    return _resize_convolution(channels, fewer) if resize else nn.ConvTranspose2d(channels, fewer, 4, 2, 1)
+    if resize:
+        return _resize_convolution(channels, fewer, bias)
+    return nn.ConvTranspose2d(channels, fewer, 4, 2, 1, bias=bias)
 
 
-def _resize_convolution(channels: int, fewer: int) -> nn.Module:
-    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectionPad(1), nn.Conv2d(channels, fewer, 3))
+def _resize_convolution(channels: int, fewer: int, bias: bool) -> nn.Module:
+    return nn.Sequential(nn.Upsample(scale_factor=2), ReflectionPad(1), nn.Conv2d(channels, fewer, 3, bias=bias))

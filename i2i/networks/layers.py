@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 DROPPED = 0.5
 """Share of the values that dropout sets to 0 (Isola et al. 2017, section 6.1.1)."""
@@ -54,6 +55,22 @@ class ChanceLayer(nn.Module):
     """Base of the layers whose `forward` takes `chance`, and hands it to such layers inside."""
 
 
+class BatchNorm(_BatchNorm, ChanceLayer):
+    """Ioffe and Szegedy 2015, which translates in two ways: by its running averages, or each picture by its own.
+
+    The latter is what the published pix2pix does, whose batches hold one picture and which never leaves training.
+    """
+
+    def forward(self, input: Tensor, chance: Chance | None = None) -> Tensor:
+        """(B, C, H, W) → the same shape; with chance each channel of each picture by itself, before the scale."""
+        if chance is None:
+            return super().forward(input)
+        return F.group_norm(input, input.shape[1], self.weight, self.bias, self.eps)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Any will do."""
+
+
 class Dropout(ChanceLayer):
     """Half of the values become 0, the others twice as large: by a picture's own chance, or by torch's in training."""
 
@@ -82,7 +99,7 @@ def initialise(module: nn.Module) -> None:
     """
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.InstanceNorm2d) and module.affine:
+    elif isinstance(module, nn.InstanceNorm2d | BatchNorm) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
     else:
         return

@@ -151,4 +151,5 @@ def _builds(bench: Bench) -> Iterator[tuple[str, str]]:
     for where, spec in _specs(bench):
         yield where, spec.build
         if isinstance(spec, ModelSpec):
-            yield from ((where, path) for path in (spec.migrate, spec.read_foreign) if path is not None)
+            paths = (spec.migrate, spec.read_foreign, *spec.write_foreign.values())
+            yield from ((where, path) for path in paths if path is not None)

@@ -120,6 +120,7 @@ def _own_facts(spec: Spec) -> Iterator[tuple[str, str]]:
             needed = ", ".join(f"model.{option}" for option in spec.standalone)
             yield "without weights", f"given {needed}" if needed else "always"
         yield "reads what others published", "yes" if spec.read_foreign else "no"
+        yield from _listed("is written for others as", tuple(spec.write_foreign))
     if isinstance(spec, LossSpec):
         yield "kind", spec.kind
     if isinstance(spec, TrainerSpec):

@@ -28,6 +28,7 @@ class ModelOptions(Options):
     norm: Literal["instance", "none"] = Field(
         "instance", description="of a resnet: as published, or none: no blobs, and tiles of large pictures are exact"
     )
+    dropout: bool = Field(False, description="noise while learning: half of a resnet's block's values are dropped")
     discriminator_width: int = Field(64, ge=1, description="channels of a discriminator's first layer")
     discriminator_layers: int = Field(
         3, ge=1, le=5, description="strided layers of a discriminator; 3 judge patches of 70×70 pixels"
@@ -37,6 +38,12 @@ class ModelOptions(Options):
     def _a_unet_has_norms(self) -> ModelOptions:
         if self.norm == "none" and self.generator.startswith("unet"):
             raise ValueError(f"norm none: {self.generator} has instance norms; choose a resnet")
+        return self
+
+    @model_validator(mode="after")
+    def _a_resnet_drops(self) -> ModelOptions:
+        if self.dropout and self.generator.startswith("unet"):
+            raise ValueError(f"dropout: is for the blocks of a resnet, not {self.generator}")
         return self
 
 
@@ -76,6 +83,8 @@ def i2i_models() -> Iterable[ModelSpec]:
             options=ModelOptions,
             translate_options=TranslateOptions,
             inference=("to_target", "to_source"),
+            read_foreign="i2i_cyclegan.published:read_published",
+            write_foreign={"published-cyclegan": "i2i_cyclegan.published:write_published"},
             build="i2i_cyclegan.model:CycleGAN",
         ),
     )

@@ -54,5 +54,11 @@ def generator(options: ModelOptions) -> ResNetGenerator | UNetGenerator:
     resize = options.upsampling == "resize"
     if kind == "unet":
         return UNetGenerator(int(number), options.width, resize, residual=options.residual)
-    norms = options.norm == "instance"
-    return ResNetGenerator(int(number), options.width, resize, residual=options.residual, norms=norms)
+    return ResNetGenerator(
+        int(number),
+        options.width,
+        resize,
+        dropout=options.dropout,
+        residual=options.residual,
+        norms=options.norm == "instance",
+    )

@@ -21,6 +21,7 @@ class ModelOptions(Options):
     channels: Literal[1, 3] = Field(3, description="1: grey, 3: colour")
     width: int = Field(128, ge=1, description="channels of the map of half the side; doubled with each smaller one")
     kernel: Literal[4, 5] = Field(5, description="pixels of a strided kernel's side; 4 overlaps evenly")
+    bias: bool = Field(True, description="of the generator's last layer; pytorch/examples has none")
     latent: int = Field(100, ge=1, description="numbers that a picture is made of")
     distribution: Literal["uniform", "normal"] = Field("uniform", description="of each: on [-1, 1], or N(0, 1)")
     upsampling: Literal["transposed", "resize"] = Field(
@@ -61,6 +62,8 @@ def i2i_models() -> Iterable[ModelSpec]:
             options=ModelOptions,
             translate_options=SampleOptions,
             inference=("generator",),
+            read_foreign="i2i_dcgan.published:read_published",
+            write_foreign={"published-dcgan": "i2i_dcgan.published:write_published"},
             build="i2i_dcgan.model:DCGAN",
         ),
     )

@@ -41,7 +41,7 @@ class Generator(nn.Module):
         layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, channels[0], base, bias=False), *_normed(channels[0])]
         for wide, narrow in itertools.pairwise(channels):
             layers += [*_doubling(wide, narrow, options, bias=False), *_normed(narrow)]
-        self.layers = nn.Sequential(*layers, *_doubling(channels[-1], options.channels, options, bias=True))
+        self.layers = nn.Sequential(*layers, *_doubling(channels[-1], options.channels, options, options.bias))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """(B, latent) from N(0, 1), labels (B,) for a model with classes → (B, C, size, size) in [0, 1]."""

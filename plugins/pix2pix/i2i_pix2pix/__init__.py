@@ -25,6 +25,11 @@ class ModelOptions(Options):
         "transposed", description="transposed convolution as published, or resize and convolve against checkerboards"
     )
     dropout: bool = Field(True, description="noise as published: half of the values of the middle layers are dropped")
+    norm: Literal["instance", "batch"] = Field(
+        "instance",
+        description="of the generator, with learned scales: each picture by itself, or batch norm in the layers of the "
+        "published code; see translate.dropout for what it goes by when it translates",
+    )
     answers: Literal["picture", "colours", "holes"] = Field(
         "picture",
         description="what the generator makes: the picture; colours alone, lightness being the source's; what is "
@@ -51,7 +56,8 @@ class TranslateOptions(Options):
 
     dropout: bool = Field(
         True,
-        description="noise as published, each picture's seed deciding; a model trained without dropout has none",
+        description="noise as published, each picture's seed deciding; a model trained without dropout has none. "
+        "Batch norms then go by each picture itself, as published too; false: by their running averages",
     )
 
 
@@ -83,6 +89,8 @@ def i2i_models() -> Iterable[ModelSpec]:
             options=ModelOptions,
             translate_options=TranslateOptions,
             inference=("generator",),
+            read_foreign="i2i_pix2pix.published:read_published",
+            write_foreign={"published-pix2pix": "i2i_pix2pix.published:write_published"},
             build="i2i_pix2pix.model:Pix2Pix",
         ),
     )

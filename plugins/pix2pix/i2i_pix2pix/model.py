@@ -56,8 +56,8 @@ class Pix2Pix(nn.Module):
 def generator(options: ModelOptions, answer: Answer) -> ResNetGenerator | UNetGenerator:
     """The generator that the options describe.
 
-    Norms are those of each picture by itself, with learned scales: what the published batch norm is for the batch of
-    one picture that it is used with, in training and, having no running averages, afterwards (section 3.3).
+    Instance norms are those of each picture by itself, with learned scales: what the published batch norm is for the
+    batch of one picture that it is used with, in training and afterwards (section 3.3).
     """
     kind, _, number = options.generator.partition("-")
     network = UNetGenerator if kind == "unet" else ResNetGenerator
@@ -69,4 +69,5 @@ def generator(options: ModelOptions, answer: Answer) -> ResNetGenerator | UNetGe
         outputs=answer.outputs,
         dropout=options.dropout,
         affine=True,
+        batch=options.norm == "batch",
     )

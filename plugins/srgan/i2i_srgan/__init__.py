@@ -18,12 +18,17 @@ class GeneratorOptions(Options):
     """The network that enlarges; the defaults are figure 4 of the paper."""
 
     scale: Literal[2, 3, 4, 8] = Field(4, description="pixels made of one, along each side")
-    generator: Literal["resnet", "compact"] = Field(
-        "resnet", description="residual as published, or a plain stack of convolutions for small machines"
+    generator: Literal["resnet", "resnet-tanh", "compact"] = Field(
+        "resnet",
+        description="residual as published; with biases before norms, one slope a layer and a tanh at the end as in "
+        "leftthomas/SRGAN; or a plain stack of convolutions for small machines",
     )
     blocks: int = Field(16, ge=1, description="residual blocks of `resnet`, convolutions between the ends of `compact`")
     width: int = Field(64, ge=1, description="channels")
-    norm: Literal["batch", "none"] = Field("batch", description="of `resnet`: none as in EDSR and ESRGAN")
+    norm: Literal["batch", "none"] = Field("batch", description="of a resnet: none as in EDSR and ESRGAN")
+    closing: Literal["norm", "prelu"] = Field(
+        "norm", description="behind the last convolution of a resnet's blocks; prelu in early leftthomas/SRGAN"
+    )
 
 
 class SRGANOptions(GeneratorOptions):
@@ -58,6 +63,7 @@ def i2i_models() -> Iterable[ModelSpec]:
             paper=PAPER,
             options=GeneratorOptions,
             inference=("generator",),
+            write_foreign={"published-srgan": "i2i_srgan.published:write_published"},
             build="i2i_srgan.model:SRResNet",
         ),
         ModelSpec(
@@ -66,6 +72,8 @@ def i2i_models() -> Iterable[ModelSpec]:
             paper=PAPER,
             options=SRGANOptions,
             inference=("generator",),
+            read_foreign="i2i_srgan.published:read_published",
+            write_foreign={"published-srgan": "i2i_srgan.published:write_published"},
             build="i2i_srgan.model:SRGAN",
         ),
     )

@@ -22,9 +22,10 @@ NOVELTY = 0.3
 class ResidualBlock(nn.Module):
     """x + f(x), f two 3×3 convolutions (after Gross and Wilber 2016: no activation after the sum)."""
 
-    def __init__(self, width: int, norm: str) -> None:
+    def __init__(self, width: int, norm: str, bounded: bool) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*_convolution(width, norm), nn.PReLU(width), *_convolution(width, norm))
+        first, second = _convolution(width, norm, bounded), _convolution(width, norm, bounded)
+        self.layers = nn.Sequential(*first, _slopes(width, bounded), *second)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, width, H, W) → the same."""
@@ -32,17 +33,26 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """SRResNet: 9×9 head, residual blocks and a skip around them all, pixel shuffles, 9×9 tail."""
+    """SRResNet: 9×9 head, residual blocks and a skip around them all, pixel shuffles, 9×9 tail.
+
+    Bounded, it is that of leftthomas/SRGAN: with tanh at the end, biases before norms and one slope for all channels.
+    """
 
     def __init__(self, options: GeneratorOptions) -> None:
         super().__init__()
         width = options.width
-        self.head = nn.Sequential(nn.Conv2d(COLOURS, width, 9, padding=4), nn.PReLU(width))
-        blocks = [ResidualBlock(width, options.norm) for _ in range(options.blocks)]
-        self.body = nn.Sequential(*blocks, *_convolution(width, options.norm))
+        self.bounded = bounded = options.generator == "resnet-tanh"
+        self.head = nn.Sequential(nn.Conv2d(COLOURS, width, 9, padding=4), _slopes(width, bounded))
+        blocks = [ResidualBlock(width, options.norm, bounded) for _ in range(options.blocks)]
+        if options.closing == "norm":
+            last = _convolution(width, options.norm, bounded)
+        else:
+            last = [nn.Conv2d(width, width, 3, padding=1), _slopes(width, bounded)]
+        self.body = nn.Sequential(*blocks, *last)
         steps: list[nn.Module] = []
         for factor in factors(options.scale):
-            steps += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor), nn.PReLU(width)]
+            steps += [nn.Conv2d(width, width * factor**2, 3, padding=1), nn.PixelShuffle(factor)]
+            steps += [_slopes(width, bounded)]
         self.enlarge = nn.Sequential(*steps)
         self.tail: nn.Module = nn.Conv2d(width, COLOURS, 9, padding=4)
         self.merged: nn.Module | None = None
@@ -52,11 +62,14 @@ class ResNet(nn.Module):
         """(B, 3, H, W) in [0, 1] → (B, 3, H·scale, W·scale), about [0, 1]."""
         first = self.head(low)  # (B, width, H, W)
         if self.merged is not None:
-            return (self.merged(first + self.body(first)).float() + 1) / 2
+            return self._shown(self.merged(first + self.body(first)).float())
         enlarged = self.enlarge(first + self.body(first))  # (B, width, H·scale, W·scale)
         with torch.autocast(enlarged.device.type, enabled=False):  # a colour has more digits than bfloat16 holds
             signed = self.tail(enlarged.to(next(self.tail.parameters()).dtype))  # in [−1, 1] (section 3.2)
-        return (signed + 1) / 2
+        return self._shown(signed)
+
+    def _shown(self, signed: Tensor) -> Tensor:
+        return ((torch.tanh(signed) if self.bounded else signed) + 1) / 2
 
     def merge(self) -> None:
         """For enlarging alone: the last shuffle comes after the tail, which then convolves a picture that is smaller.
@@ -69,8 +82,9 @@ class ResNet(nn.Module):
         assert isinstance(shuffle, nn.PixelShuffle)
         assert isinstance(activation, nn.PReLU)
         factor = shuffle.upscale_factor
-        slopes = nn.PReLU(len(activation.weight) * factor**2).to(activation.weight)
-        slopes.weight = nn.Parameter(activation.weight.repeat_interleave(factor**2), requires_grad=False)
+        given = activation.weight.expand(self.tail.in_channels)  # one for all, or each its own
+        slopes = nn.PReLU(len(given) * factor**2).to(given)
+        slopes.weight = nn.Parameter(given.repeat_interleave(factor**2), requires_grad=False)
         tail = _before_shuffle(self.tail, factor)
         self.merged = nn.Sequential(*before, slopes, tail, nn.PixelShuffle(factor)).eval()
         self.enlarge, self.tail = nn.Sequential(), nn.Identity()
@@ -161,7 +175,11 @@ def factors(scale: int) -> list[int]:
     return [3] if scale == 3 else [2] * (scale.bit_length() - 1)
 
 
-def _convolution(width: int, norm: str) -> list[nn.Module]:
+def _slopes(width: int, one: bool) -> nn.PReLU:
+    return nn.PReLU() if one else nn.PReLU(width)
+
+
+def _convolution(width: int, norm: str, bias: bool) -> list[nn.Module]:
     if norm == "none":
         return [nn.Conv2d(width, width, 3, padding=1)]
-    return [nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+    return [nn.Conv2d(width, width, 3, padding=1, bias=bias), nn.BatchNorm2d(width)]
