@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,8 @@ def install_plugin() -> Callable[[Path, Path], None]:
 
 
 @pytest.fixture(scope="session")
-def begin_i2i(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
-    """`begin_i2i(*words, site=None, cwd=None)`: the command line in a process of its own, with what lies in `site`.
+def begin_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """`begin_python(*arguments, site=None, cwd=None, **environment)`: `python` with what lies in `site`.
 
     Answers what stands for a `subprocess.Popen`.
     """
@@ -52,24 +53,35 @@ def begin_i2i(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
 
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
-    def begin(*words: object, site: Path | None = None, cwd: Path = elsewhere) -> Command:
-        paths = [str(site)] if site else []
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")])}
-        return Command(words, cwd, environment)
+    def begin(*arguments: object, site: Path | None = None, cwd: Path = elsewhere, **environment: str) -> Command:
+        paths = [path for path in (str(site or ""), os.environ.get("PYTHONPATH")) if path]
+        return Command(arguments, cwd, {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **environment})
 
     return begin
 
 
 @pytest.fixture(scope="session")
+def begin_i2i(begin_python: Callable[..., Any]) -> Callable[..., Any]:
+    """`begin_i2i(*words, site=None, cwd=None, **environment)`: the command line in a process of its own."""
+    return partial(begin_python, "-m", "i2i")
+
+
+def _to_its_end(begin: Callable[..., Any], *words: object, **where: Any) -> subprocess.CompletedProcess[str]:
+    command = begin(*words, **where)
+    out, err = command.communicate()
+    return subprocess.CompletedProcess(command.words, command.returncode, out, err)
+
+
+@pytest.fixture(scope="session")
+def run_python(begin_python: Callable[..., Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`run_python(*arguments, site=None, cwd=None, **environment)`: `python` to its end."""
+    return partial(_to_its_end, begin_python)
+
+
+@pytest.fixture(scope="session")
 def run_i2i(begin_i2i: Callable[..., Any]) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`run_i2i(*words, site=None, cwd=None)`: the same to its end."""
-
-    def run(*words: object, **where: Path) -> subprocess.CompletedProcess[str]:
-        command = begin_i2i(*words, **where)
-        out, err = command.communicate()
-        return subprocess.CompletedProcess(command.words, command.returncode, out, err)
-
-    return run
+    """`run_i2i(*words, site=None, cwd=None, **environment)`: the command line, to its end."""
+    return partial(_to_its_end, begin_i2i)
 
 
 @pytest.fixture

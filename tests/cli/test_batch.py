@@ -735,10 +735,10 @@ def test_an_empty_source_is_an_error_unless_it_is_watched(folder, run):
     assert not (folder / "out").exists()
 
 
-def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(folder, run):
+def test_what_arrives_while_it_watches_is_translated_until_a_signal_ends_it(folder, run, python):
     (folder / "inbox").mkdir()
     flags = ["--plugin", "blurrer", "--src", "inbox", "--dst", "out", "--watch"]
-    command = [sys.executable, "-m", "i2i", "translate", *flags]
+    command = [python, "-m", "i2i", "translate", *flags]
     with (folder / "said.txt").open("w") as said, (folder / "told.txt").open("w") as told:
         process = subprocess.Popen(command, text=True, stdout=told, stderr=said)
     appears(folder / "out", process)

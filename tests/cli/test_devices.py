@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
+import psutil
 import pytest
 
 from i2i.training.checkpoints import identical, load_checkpoint, newest_checkpoint
@@ -25,13 +24,12 @@ def folder(tmp_path_factory, run_i2i):
     return folder
 
 
-def command(*arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return {"args": [sys.executable, "-m", "i2i", "fit", *map(str, arguments)], "env": environment, "text": True}
+@pytest.fixture(scope="module")
+def fit(folder, run_i2i):
+    def run(*arguments):
+        return run_i2i("fit", *arguments, cwd=folder, OMP_NUM_THREADS="1")
 
-
-def fit(folder, *arguments):
-    return subprocess.run(**command(*arguments), cwd=folder, capture_output=True, timeout=240)
+    return run
 
 
 def afresh(out, *more):
@@ -40,9 +38,9 @@ def afresh(out, *more):
 
 
 @pytest.fixture(scope="module")
-def whole(folder):
+def whole(folder, fit):
     """Two ranks, undisturbed."""
-    done = fit(folder, *afresh("whole", "--steps", STEPS, "--devices", 2))
+    done = fit(*afresh("whole", "--steps", STEPS, "--devices", 2))
     assert (done.returncode, done.stderr) == (0, "")
     return done, folder / "whole"
 
@@ -61,19 +59,17 @@ def test_two_ranks_write_one_run_folder_and_one_speaks(whole):
     assert len(trainers) == 2  # each has its own pictures of the past
 
 
-def test_what_two_ranks_resume_is_bit_for_bit_what_they_would_have_done(folder, whole):
-    assert fit(folder, *afresh("part", "--steps", 9, "--devices", 2)).returncode == 0
-    done = fit(folder, "--resume", "part", "--steps", STEPS, "--devices", 2)
+def test_what_two_ranks_resume_is_bit_for_bit_what_they_would_have_done(folder, whole, fit):
+    assert fit(*afresh("part", "--steps", 9, "--devices", 2)).returncode == 0
+    done = fit("--resume", "part", "--steps", STEPS, "--devices", 2)
     assert (done.returncode, done.stderr) == (0, "")
     assert identical(*(newest_checkpoint(run / "checkpoints") for run in (whole[1], folder / "part")))
 
 
-def test_under_torchrun_it_is_the_same_though_a_rank_is_killed_and_all_are_started_again(folder, whole):
-    run = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"]
-    process = subprocess.Popen(
-        [*run, "-m", "i2i", "fit", *map(str, afresh("elastic", "--steps", STEPS))],
-        cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+def test_under_torchrun_it_is_the_same_though_a_rank_is_killed_and_all_are_started_again(folder, whole, begin_python):
+    process = begin_python(
+        "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1",
+        "-m", "i2i", "fit", *afresh("elastic", "--steps", STEPS), cwd=folder, OMP_NUM_THREADS="1",
     )  # fmt: skip
     os.kill(ranks_of(process, folder / "elastic", steps=10)[1], signal.SIGKILL)
     out, err = process.communicate(timeout=240)
@@ -82,19 +78,22 @@ def test_under_torchrun_it_is_the_same_though_a_rank_is_killed_and_all_are_start
     assert identical(*(newest_checkpoint(run / "checkpoints") for run in (whole[1], folder / "elastic")))
 
 
-def test_a_run_folder_that_is_there_is_wrong_usage_for_all(folder, whole):
-    done = fit(folder, *afresh("whole", "--steps", STEPS, "--devices", 2))
+def test_a_run_folder_that_is_there_is_wrong_usage_for_all(whole, fit):
+    done = fit(*afresh("whole", "--steps", STEPS, "--devices", 2))
     assert done.returncode == 2
     assert "Error: whole: exists and is not empty; go on with --resume whole, or choose another --out" in done.stderr
 
 
-def under_way(folder, out):
+@pytest.fixture
+def under_way(folder, begin_i2i):
     """Two ranks in the midst of many steps: (the process, pids of the ranks)."""
-    process = subprocess.Popen(
-        **command(*afresh(out, "--steps", 100_000, "--devices", 2)),
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    return process, ranks_of(process, folder / out)
+
+    def begin(out):
+        words = afresh(out, "--steps", 100_000, "--devices", 2)
+        process = begin_i2i("fit", *words, cwd=folder, OMP_NUM_THREADS="1")
+        return process, ranks_of(process, folder / out)
+
+    return begin
 
 
 def ranks_of(process, run, steps=1):
@@ -104,12 +103,11 @@ def ranks_of(process, run, steps=1):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
-    return [int(pid) for pid in children.stdout.split()]
+    return [child.pid for child in psutil.Process(process.pid).children()]
 
 
-def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder):
-    process, ranks = under_way(folder, "killed")
+def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder, under_way):
+    process, ranks = under_way("killed")
     os.kill(ranks[1], signal.SIGKILL)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -118,8 +116,8 @@ def test_a_rank_that_is_killed_ends_the_other_in_one_line(folder):
     assert newest_checkpoint(folder / "killed" / "checkpoints") is not None
 
 
-def test_signals_save_once_and_go_on_or_end_all(folder):
-    process, _ = under_way(folder, "stopped")
+def test_signals_save_once_and_go_on_or_end_all(folder, under_way):
+    process, _ = under_way("stopped")
     deadline = time.monotonic() + 60
     while all(step % 3 == 0 for step in checkpoints_in(folder / "stopped" / "checkpoints")):  # as they come anyway
         assert process.poll() is None, process.communicate()

@@ -4,8 +4,6 @@ import itertools
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -100,33 +98,30 @@ def test_wrong_uses_of_translate_are_one_line_and_exit_2(run, run_i2i):
         assert not (run / "out").exists()
 
 
-def test_translate_says_how_far_it_is_where_there_is_no_terminal(run):
+def test_translate_says_how_far_it_is_where_there_is_no_terminal(run, run_python):
     code = "import i2i.cli.console as c; c.PLAIN_SECONDS = 0; from i2i.cli import main; main()"
-    arguments = [sys.executable, "-c", code, "translate", "--run", "run", "--src", "photos", "--dst", "out"]
-    result = subprocess.run(arguments, cwd=run, capture_output=True, text=True, timeout=300)
+    result = run_python("-c", code, "translate", "--run", "run", "--src", "photos", "--dst", "out", cwd=run)
     assert [line for line in errors(result) if line.startswith("translated")] == [
         f"translated {done} of 4" for done in (1, 2, 3, 4)
     ]
 
 
-def test_a_translation_that_cannot_be_encoded_is_reported_and_the_rest_is_done(run):
+def test_a_translation_that_cannot_be_encoded_is_reported_and_the_rest_is_done(run, run_python):
     code = (
         "from dataclasses import replace; from i2i.cli import main; from i2i.images.formats import FORMATS;"
         "FORMATS['.bmp'] = replace(FORMATS['.bmp'], name='NONE'); main()"
     )
-    arguments = [sys.executable, "-c", code, "translate", "--run", "run", "--src", "photos", "--dst", "out"]
-    result = subprocess.run(arguments, cwd=run, capture_output=True, text=True, timeout=300)
+    result = run_python("-c", code, "translate", "--run", "run", "--src", "photos", "--dst", "out", cwd=run)
     assert result.returncode == 3
     assert "3 of 4 pictures translated into out" in result.stdout
     assert errors(result)[-1].startswith("not translated: photos/deep/d.bmp: cannot be written (40×36 as NONE: ")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_translate_in_one_line_that_counts_however_often_it_comes(run, number, code, run_i2i):
+def test_a_signal_ends_translate_in_one_line_that_counts_however_often_it_comes(run, number, code, run_i2i, begin_i2i):
     for copy in range(200):
         shutil.copy(run / "photos" / "a.png", run / "photos" / f"{copy}.png")
-    command = [sys.executable, "-m", "i2i", "translate", "--run", "run", "--src", "photos", "--dst", "out"]
-    process = subprocess.Popen(command, cwd=run, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = begin_i2i("translate", "--run", "run", "--src", "photos", "--dst", "out", cwd=run)
     deadline = time.monotonic() + 120
     while not list(run.glob("out/*.png")):
         assert process.poll() is None, process.communicate()
@@ -150,14 +145,14 @@ def test_a_signal_ends_translate_in_one_line_that_counts_however_often_it_comes(
     assert [path.name for path in run.rglob(".i2i*")] == [".i2i-manifest.jsonl"]
 
 
-def test_translate_leaves_the_signals_as_they_were(run):
+def test_translate_leaves_the_signals_as_they_were(run, run_python):
     code = (
         "import signal; from i2i.cli import i2i; before = signal.getsignal(2), signal.getsignal(15);"
         "\ntry: i2i.main(['translate', '--run', 'run', '--src', 'photos', '--dst', 'out'], standalone_mode=False)"
         "\nexcept SystemExit as end: assert end.code == 0"
         "\nprint(before == (signal.getsignal(2), signal.getsignal(15)))"
     )
-    result = subprocess.run([sys.executable, "-c", code], cwd=run, capture_output=True, text=True, timeout=300)
+    result = run_python("-c", code, cwd=run)
     assert result.stdout.splitlines()[1:] == ["True"], result.stderr
 
 

@@ -20,41 +20,40 @@ SMALL += ["run.checkpoint_every=3", "run.sample_every=100", "run.log_every=1", "
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, run_i2i):
     folder = tmp_path_factory.mktemp("misfortune")
-    command = [sys.executable, "-m", "i2i", "data", "make", "digits", "--dst", "digits", "--count", "8"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    assert run_i2i("data", "make", "digits", "--dst", "digits", "--count", 8, cwd=folder).returncode == 0
     return folder
 
 
-def command(folder, *arguments):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    line = [sys.executable, "-m", "i2i", "fit", *map(str, arguments)]
-    return {"args": line, "env": environment, "text": True, "cwd": folder}
+@pytest.fixture
+def fit(folder, run_i2i):
+    def run(*arguments):
+        return run_i2i("fit", *arguments, cwd=folder)
+
+    return run
 
 
-def fit(folder, *arguments):
-    return subprocess.run(**command(folder, *arguments), capture_output=True, timeout=120)
-
-
-def under_way(folder, out):
+@pytest.fixture
+def under_way(folder, begin_i2i):
     """A run of very many steps, after a few of them."""
-    flags = [part for text in SMALL for part in ("--set", text)]
-    flags += ["--src", "digits/white", "--target", "digits/yellow", "--steps", "100000", "--batch", "2"]
-    process = subprocess.Popen(
-        **command(folder, "--plugin", "cyclegan-digits", *flags, "--out", out),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (folder / out / "checkpoints" / "step-0000003").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return process
+
+    def begin(out):
+        flags = [part for text in SMALL for part in ("--set", text)]
+        flags += ["--src", "digits/white", "--target", "digits/yellow", "--steps", 100_000, "--batch", 2]
+        process = begin_i2i("fit", "--plugin", "cyclegan-digits", *flags, "--out", out, cwd=folder)
+        deadline = time.monotonic() + 120
+        while not (folder / out / "checkpoints" / "step-0000003").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    return begin
 
 
-def test_a_process_that_loads_may_be_killed_or_outlive_the_run(folder):
-    process = under_way(folder, "run")
+def test_a_process_that_loads_may_be_killed_or_outlive_the_run(folder, fit, under_way):
+    process = under_way("run")
     loaders = psutil.Process(process.pid).children()
     assert len(loaders) == 2
     loaders[0].kill()
@@ -66,25 +65,25 @@ def test_a_process_that_loads_may_be_killed_or_outlive_the_run(folder):
     saved = checkpoint_step(newest_checkpoint(folder / "run" / "checkpoints"))
     assert f"step {saved} is saved; once that is mended: i2i fit --resume run" in out.splitlines()
 
-    process = under_way(folder, "killed")
+    process = under_way("killed")
     process.kill()
     process.communicate()
     step = checkpoint_step(newest_checkpoint(folder / "killed" / "checkpoints"))
-    done = fit(folder, "--resume", "killed", "--steps", step + 2)  # at once, while those that loaded still live
+    done = fit("--resume", "killed", "--steps", step + 2)  # at once, while those that loaded still live
     assert (done.returncode, done.stderr) == (0, "")
 
-    done = fit(folder, "--resume", "killed", "--fork", "slower", "--set", "trainer.learning_rate=1e-5",
+    done = fit("--resume", "killed", "--fork", "slower", "--set", "trainer.learning_rate=1e-5",
                "--steps", step + 4)  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "learning_rate: 1.0e-05" in (folder / "slower" / "recipe.yaml").read_text()
     assert checkpoint_step(newest_checkpoint(folder / "slower" / "checkpoints")) == step + 4
-    done = fit(folder, "--resume", "killed", "--fork", "slower")
+    done = fit("--resume", "killed", "--fork", "slower")
     assert (done.returncode, done.stderr) == (2, "Error: slower: exists and is not empty; go on with --resume slower, "
                                                  "or choose another --fork\n")  # fmt: skip
 
 
-def test_data_that_is_gone_ends_a_run_in_one_line_and_at_once(folder):
-    process = under_way(folder, "gone")
+def test_data_that_is_gone_ends_a_run_in_one_line_and_at_once(folder, under_way):
+    process = under_way("gone")
     (folder / "digits" / "white").rename(folder / "digits" / "away")
     try:
         out, err = process.communicate(timeout=8)  # those that load do not keep it
@@ -108,9 +107,9 @@ def handles(pid, number):
 
 
 def test_a_signal_to_save_is_harmless_before_anything_listens(folder):
+    line = "fit --plugin cyclegan-digits --src digits/white --target digits/yellow --dry-run"
     process = subprocess.Popen(
-        **command(folder, "--plugin", "cyclegan-digits", "--src", "digits/white", "--target", "digits/yellow",
-                  "--dry-run"),
+        [sys.executable, "-m", "i2i", *line.split()], cwd=folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     while process.poll() is None and not handles(process.pid, signal.SIGUSR1):

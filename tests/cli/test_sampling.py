@@ -1,7 +1,6 @@
 """`i2i translate` with a model that makes pictures out of nothing, as a user runs it."""
 
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -285,10 +284,9 @@ def test_a_walk_that_cannot_be_finished_leaves_no_gif(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "total"), [(("--count", "100000"), 100000), (("--interpolate", "25000"), 100000)], ids=["count", "walk"]
 )
-def test_a_signal_ends_it_in_one_line_that_counts_and_leaves_nothing_half_done(folder, site, flags, total):
-    command = [sys.executable, "-m", "i2i", "translate", "--weights", "dots.safetensors", *flags, "--dst", "out"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+def test_a_signal_ends_it_in_one_line_that_counts_and_leaves_nothing_half_done(folder, site, flags, total, begin_i2i):
+    words = ["translate", "--weights", "dots.safetensors", *flags, "--dst", "out"]
+    process = begin_i2i(*words, site=site, cwd=folder)
     deadline = time.monotonic() + 120
     while not list(folder.glob("out/*.png")):
         assert process.poll() is None, process.communicate()

@@ -7,7 +7,6 @@ import re
 import shlex
 import stat
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +79,7 @@ class Player:
 
     home: Path
     install_plugin: Callable[[Path, Path], None]
+    python: str
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +87,7 @@ class Player:
         self.folder.mkdir()
         script = self.home / "bin" / "i2i"
         script.parent.mkdir()
-        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m i2i "$@"\n', encoding="utf-8")
+        script.write_text(f'#!/bin/sh\nexec "{self.python}" -m i2i "$@"\n', encoding="utf-8")
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
     def play(self, page: str) -> None:
@@ -118,7 +118,7 @@ class Player:
             return
         assert words[0] in {"i2i", "python", "mkdir"}, f"the page runs {words[0]}, which this test does not"
         if words[0] == "python":
-            words[0] = sys.executable
+            words[0] = self.python
         paths = [str(self.folder), str(self.home / "site"), os.environ.get("PYTHONPATH", "")]
         environment = {
             **os.environ,
@@ -142,9 +142,9 @@ class Player:
 
 
 @pytest.fixture
-def player(tmp_path: Path, install_plugin: Callable[[Path, Path], None]) -> Player:
+def player(tmp_path: Path, install_plugin: Callable[[Path, Path], None], python: str) -> Player:
     """Somebody who does what a page says."""
-    return Player(tmp_path, install_plugin)
+    return Player(tmp_path, install_plugin, python)
 
 
 @pytest.fixture(scope="session")

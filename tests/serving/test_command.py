@@ -41,10 +41,10 @@ def environment(install_plugin, tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_though_a_picture_is_at_work_and_nothing_is_left(
-    number, environment, picture, tmp_path
+    number, environment, picture, tmp_path, python
 ) -> None:
     folder = tmp_path / "kept"
-    command = [sys.executable, "-m", "i2i", "serve", "--port", "0", "--folder", folder]
+    command = [python, "-m", "i2i", "serve", "--port", "0", "--folder", folder]
     server = subprocess.Popen(
         command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -72,12 +72,12 @@ def test_a_signal_ends_it_though_a_picture_is_at_work_and_nothing_is_left(
     assert list(folder.iterdir()) == []
 
 
-def test_what_is_wrong_is_told_in_one_line(environment, tmp_path: Path) -> None:
+def test_what_is_wrong_is_told_in_one_line(environment, tmp_path: Path, python: str) -> None:
     for arguments, error in {
         ("--runs", "nowhere"): "--runs nowhere: no such folder",
         ("--port", "0", "--weights", "none.safetensors"): "none.safetensors: no such weights file",
     }.items():
-        command = [sys.executable, "-m", "i2i", "serve", *arguments]
+        command = [python, "-m", "i2i", "serve", *arguments]
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (2, "", f"Error: {error}\n")
 
