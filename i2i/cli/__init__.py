@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "serve": ("i2i.cli.serve:serve", "A local page that translates what is dropped on it."),
         "export": ("i2i.cli.export:export", "Write a model's translation into a file for other runtimes."),
         "import": ("i2i.cli.importing:importing", "Bring in a network that somebody else published."),
+        "push": ("i2i.cli.push:push", "Publish weights on the Hugging Face hub, with a model card."),
         "show": ("i2i.cli.show:show", "Print a recipe with every option explained."),
         "plugins": ("i2i.cli.plugins:plugins", "List, show, make, check and install plugins."),
         "data": ("i2i.cli.data:data", "Check folders of pictures, draw practice data, make contact sheets."),

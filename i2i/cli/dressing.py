@@ -55,6 +55,7 @@ OFFERS: Mapping[str, Offer] = MappingProxyType(
         "--weights": completing.weights,
         "--set": completing.keys,
         "--log": completing.trackers,
+        "push weights": completing.weights,
         "show plugin": completing.recipes,
         "plugins show name": completing.names,
         "plugins check target": completing.plugins,

@@ -13,7 +13,7 @@ from i2i.hub.addresses import Remote, is_address, parsed
 from i2i.ranks.group import is_first
 
 
-class WeightsType(click.ParamType):
+class WeightsType(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
     """A `Path`, or a `Remote`. An empty text, such as a variable that is not set leaves, is refused."""
 
     name = "weights"

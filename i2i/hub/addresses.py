@@ -101,16 +101,33 @@ def _in_repository(text: str, address: str) -> InRepository:
     name, _, file = rest.partition("/")
     found = _FILE.fullmatch(file)
     for part in (owner, name):
-        if not _NAME.fullmatch(part) or ".." in part or "--" in part:
-            raise UsageError(f"{text}: '{part}' is no name of an owner or a repository; it reads {IN_REPOSITORY}")
+        _require_name(part, text, IN_REPOSITORY)
     if found is None:
         raise UsageError(f"{text}: names no file that ends in {_either()}; it reads {IN_REPOSITORY}")
     revision = MAIN if found["revision"] is None else found["revision"]
-    if not _REVISION.fullmatch(revision) or ".." in revision:
-        raise UsageError(f"{text}: '{revision}' is no revision; behind @ stands a branch, a tag or a commit")
+    require_revision(revision, text)
     if any(part in ("", ".", "..") for part in found["path"].split("/")) or not _is_plain(found["path"]):
         raise UsageError(f"{text}: '{found['path']}' is no path in a repository; it reads {IN_REPOSITORY}")
     return InRepository(f"{owner}/{name}", found["path"], revision)
+
+
+def repository(text: str) -> str:
+    """`owner/name`, from that or `hf://owner/name`. Raises `UsageError` for all else."""
+    owner, _, name = text.removeprefix("hf://").partition("/")
+    for part in (owner, name):
+        _require_name(part, text, "OWNER/REPOSITORY")
+    return f"{owner}/{name}"
+
+
+def require_revision(revision: str, text: str) -> None:
+    """Raise `UsageError` where a revision of `text` is none that a repository can have."""
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise UsageError(f"{text}: '{revision}' is no revision: a branch, a tag or a commit")
+
+
+def _require_name(part: str, text: str, reads: str) -> None:
+    if not _NAME.fullmatch(part) or ".." in part or "--" in part:
+        raise UsageError(f"{text}: '{part}' is no name of an owner or a repository; it reads {reads}")
 
 
 def _name(text: str, address: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,42 +22,35 @@ def download(inside: InRepository, progress: bool = True) -> tuple[Path, str]:
     the hub cannot be reached and the cache does not have it; `UsageError` and `I2IError` where it has no such file, or
     keeps it from this user.
     """
-    _require(f"hf://{inside.repository}")
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import LocalEntryNotFoundError
-    from huggingface_hub.utils import disable_progress_bars
+    require(f"hf://{inside.repository}")
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
-    if not progress:
-        disable_progress_bars()
-
-    def in_cache() -> str | None:
+    cached = try_to_load_from_cache(inside.repository, inside.path, revision=inside.revision)
+    path = Path(cached) if isinstance(cached, str) else None  # else it may be known that there is no such file
+    if path is None or not COMMIT.fullmatch(inside.revision):
         try:
-            return hf_hub_download(inside.repository, inside.path, revision=inside.revision, local_files_only=True)
-        except LocalEntryNotFoundError:
-            return None
-
-    path = in_cache() if COMMIT.fullmatch(inside.revision) else None
-    if path is None:
-        try:
-            with explained(f"hf://{inside.repository}", inside):
-                url = hf_hub_url(inside.repository, inside.path, revision=inside.revision)
-                commit = get_hf_file_metadata(url).commit_hash
-                path = hf_hub_download(inside.repository, inside.path, revision=commit)
+            with explained(f"hf://{inside.repository}", inside, progress):
+                commit = get_hf_file_metadata(hf_hub_url(inside.repository, inside.path, revision=inside.revision))
+                path = Path(hf_hub_download(inside.repository, inside.path, revision=commit.commit_hash))
         except NotFetched:
-            path = in_cache()
             if path is None:
                 raise
-    above = len(PurePosixPath(inside.path).parts)
-    return Path(path), Path(path).parents[above - 1].name
+    return path, path.parents[len(PurePosixPath(inside.path).parts) - 1].name
 
 
 @contextmanager
-def explained(shown: str, inside: InRepository) -> Iterator[None]:
-    """What the hub's library raises, in one line of ours; `NotFetched` where another time it may work."""
+def explained(shown: str, inside: InRepository, progress: bool) -> Iterator[None]:
+    """What the hub's library raises, in one line of ours; `NotFetched` where another time it may work.
+
+    Else it says nothing, but on a terminal and with `progress` how far it is.
+    """
     from huggingface_hub import constants, errors
     from huggingface_hub.utils.logging import set_verbosity_error
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    set_verbosity_error()  # its warnings would stand beside our line
+    set_verbosity_error()
+    if not progress or not os.isatty(2):
+        disable_progress_bars()
     page = f"{constants.ENDPOINT}/{inside.repository}"
     try:
         yield
@@ -84,7 +78,7 @@ def explained(shown: str, inside: InRepository) -> Iterator[None]:
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may do this"
 
 
-def _require(shown: str) -> None:
+def require(shown: str) -> None:
     """Raise `UsageError` where the library is not there."""
     try:
         import huggingface_hub  # noqa: F401

@@ -117,9 +117,10 @@ def _gather(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
             if part.size <= size:
                 break
         except requests.HTTPError as error:
-            status, words = error.response.status_code, error.response.reason
-            reason = f"HTTP Error {status}: {words}"
-            if status != requests.codes.requested_range_not_satisfiable or not size:
+            if (answer := error.response) is None:
+                raise
+            reason = f"HTTP Error {answer.status_code}: {answer.reason}"
+            if answer.status_code != requests.codes.requested_range_not_satisfiable or not size:
                 break
             part.begin_anew()  # it has become shorter than what is here
         except requests.RequestException as error:
@@ -131,7 +132,7 @@ def _gather(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
 def _transfer(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
     """One request: for all of it, or for what is missing where the server can tell that it still has the same file."""
     import requests
-    from pooch import HTTPDownloader
+    from pooch import HTTPDownloader  # type: ignore[import-untyped]
 
     headers = {"Accept-Encoding": "identity"}
     tag = part.tag.read_text(encoding="latin-1") if part.tag.exists() else ""

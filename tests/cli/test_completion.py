@@ -44,7 +44,7 @@ def complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Complete:
 def test_commands_complete_without_importing_any(complete: Complete) -> None:
     assert complete("tr") == ["translate"]
     assert complete("") == [
-        *("fit", "translate", "runs", "evaluate", "gallery", "serve", "export", "import", "show", "plugins"),
+        *("fit", "translate", "runs", "evaluate", "gallery", "serve", "export", "import", "push", "show", "plugins"),
         *("data", "doctor", "bench", "completion"),
     ]
     assert complete("runs", "ex") == ["export"]

@@ -67,7 +67,7 @@ def test_the_cache_is_torchs_own(monkeypatch, tmp_path):
 
 
 def test_a_download_with_another_hash_is_refused_and_not_kept(server, cache):
-    with pytest.raises(I2IError, match=r"cannot be fetched \(its SHA-256 is .*, not 0{64}\); put net-1.pth .* at .*, or nothing"):
+    with pytest.raises(I2IError, match=r"fetched \(its SHA-256 is .*, not 0{64}\); put net-1.pth .* at .*, or nothing"):
         published(server, sha256="0" * 64).fetched("nothing")
     assert list(cache.iterdir()) == []
 

@@ -66,7 +66,7 @@ def test_paths_are_no_addresses() -> None:
         ("hf://me/a--b/w.safetensors", "'a--b' is no name of an owner"),
         ("hf://me/x/../../w.safetensors", "'../../w.safetensors' is no path in a repository"),
         ("hf://me/x//w.safetensors", "is no path in a repository"),
-        ("hf://me/x/w.safetensors@", "'' is no revision; behind @ stands a branch, a tag or a commit"),
+        ("hf://me/x/w.safetensors@", "'' is no revision: a branch, a tag or a commit"),
         ("hf://me/x/w.safetensors@../../etc", "'../../etc' is no revision"),
         ("hf://me/x/w.safetensors@a b", "'a b' is no revision"),
     ],

@@ -190,7 +190,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
         ({"status": 503}, "HTTP Error 503: Service Unavailable"),
         ({"headers": {"Content-Type": "text/html; charset=x"}}, "the server answers with a web page, not with a file"),
         ({"headers": {"Content-Length": str(10**11)}}, "larger than 20 GB, which no weights file should be"),
-        ({"status": 302, "headers": {"Location": "http://a/w"}}, "it leads to http://a/w, which is not protected by https"),
+        ({"status": 302, "headers": {"Location": "http://a/w"}}, "http://a/w, which is not protected by https"),
         ({"breaks_after": [0]}, "(IncompleteRead(0 bytes read, 3000000 more expected))"),
     ],
 )  # fmt: skip
