@@ -26,6 +26,8 @@ MOST_DIMENSIONS = 64
 MOST_NUMBERS = 2**59
 """Of a tensor, empty dimensions counted as one: their bytes fit into 63 bits."""
 LONGEST_NAME = 1000
+LONGEST_NUMBER = 20
+"""Digits."""
 
 BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "F8_E4M3FNUZ": 1, "F8_E5M2FNUZ": 1,
@@ -123,8 +125,12 @@ def contents_of(header: bytes, behind: int | None = None) -> Contents:
 
 def _parsed(header: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(header.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        told = json.loads(header.decode(), object_pairs_hook=_once, parse_int=_integer, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise ValueError("its header is no text") from error
+    except RecursionError as error:
+        raise ValueError("its header is nested too deeply") from error
+    except ValueError as error:
         raise ValueError(f"its header is no plain JSON: {error}") from error
     if not isinstance(told, dict):
         raise ValueError("its header is no JSON object")
@@ -155,6 +161,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(told := dict(pairs)) < len(pairs):
         raise ValueError("a name comes twice")
     return told
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _no_number(text: str) -> float:

@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from typing import BinaryIO
 
-MOST_ENTRIES = 200_000
+MOST_ENTRIES = 100_000
 MOST_PICKLE_BYTES = 16 * 2**20
 """Of `data.pkl`, which only names tensors: some hundred bytes each."""
 

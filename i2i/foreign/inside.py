@@ -3,7 +3,7 @@
     0  the file, opened by the parent          1  the answer, in the form of safetensors
 
 `torch.load(weights_only=True)` runs no code of a file; should a file find a way around that, it is in a process that
-can open, make, rename and remove no file, start no process, reach no network and no other process, and use only so much
+can open, make, rename and remove no file, run no program, reach no network and no other process, and use only so much
 memory and time. On Linux the kernel sees to all of it (resource limits, Landlock), elsewhere to what it can; an audit
 hook of Python's refuses everything else that is more than computing. Nothing pickled ever leaves it.
 """
@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import signal
 import struct
 import sys
+import time
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -44,8 +46,8 @@ def most_bytes(size: int) -> int:
 
 
 def seconds_of_computing(size: int) -> int:
-    """What reading a file of so many bytes may take, torch's start included."""
-    return 30 + size // (50 * 2**20)
+    """What reading a file of so many bytes may take, without torch's start."""
+    return 10 + size // (50 * 2**20)
 
 
 def main() -> None:
@@ -54,18 +56,25 @@ def main() -> None:
         try:
             _write(answer, *_read(file))
         except Refused as refusal:
-            _write(answer, {}, {"refused": str(refusal), "detail": str(refusal.__cause__ or "")})
+            _write(answer, {}, {"refused": str(refusal), "detail": _plainly(refusal.__cause__)})
+
+
+def _plainly(error: BaseException | None) -> str:
+    """What torch says, without its advice to open the file in less safe ways."""
+    said = str(error or "").partition("\n\nCheck the documentation")[0].partition(" Please use `torch.ser")[0]
+    return said.rpartition("WeightsUnpickler error: ")[2].rpartition("\n\n")[2]
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
     size = os.fstat(file.fileno()).st_size
     _end_with_parent()
-    _limit_computing(size)
+    _limit_computing(seconds_of_computing(size))
     _limit_memory(MORE_BYTES)
     try:
         check(file, size)
     except (OSError, MemoryError) as error:
         raise Refused(DAMAGED) from error
+    _limit_computing(None)
     _limit_memory(None)
     import torch
 
@@ -73,7 +82,9 @@ def _read(file: BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
     if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
         raise Refused("is not read: that is safe from torch 2.11 on, and here is an older one")
     _warm_up()
-    _seal(3 * size + MORE_BYTES)
+    _limit_computing(seconds_of_computing(size))
+    _limit_memory(3 * size + MORE_BYTES)
+    _seal()
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
         return _named_tensors(found, size)
@@ -153,17 +164,18 @@ def _warm_up() -> None:
         torch.load(sample, map_location="cpu", weights_only=True)
 
 
-def _seal(more_bytes: int) -> None:
+def _seal() -> None:
     """From here on, this process computes; it cannot be undone."""
     with suppress(ImportError):  # Windows
         import resource
 
-        _limit_memory(more_bytes)
         _seal_files()
         os.closerange(3, 4096)
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # no further ones
         for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC, resource.RLIMIT_CORE):
             resource.setrlimit(limit, (0, 0))
+        for limit in (resource.RLIMIT_AS, resource.RLIMIT_CPU):  # as they are, for good
+            resource.setrlimit(limit, (resource.getrlimit(limit)[0],) * 2)
     sys.addaudithook(_refuse)
 
 
@@ -192,12 +204,12 @@ def _seal_files() -> None:
         os.close(rules)
 
 
-def _limit_computing(size: int) -> None:
+def _limit_computing(seconds: int | None) -> None:
+    """To so many seconds more than were used; None takes the limit away again."""
     with suppress(ImportError):  # Windows
         import resource
 
-        seconds = seconds_of_computing(size)
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        _limit(resource.RLIMIT_CPU, None if seconds is None else math.ceil(time.process_time()) + seconds)
 
 
 def _limit_memory(more: int | None) -> None:
@@ -205,10 +217,17 @@ def _limit_memory(more: int | None) -> None:
     with suppress(ImportError):  # Windows
         import resource
 
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = hard if more is None or not (used := _memory_in_use()) else used + more
-        if hard == resource.RLIM_INFINITY or limit < hard:
-            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        used = _memory_in_use()
+        _limit(resource.RLIMIT_AS, None if more is None or not used else used + more)
+
+
+def _limit(what: int, most: int | None) -> None:
+    import resource
+
+    _, hard = resource.getrlimit(what)
+    if most is None or (hard != resource.RLIM_INFINITY and most > hard):
+        most = hard
+    resource.setrlimit(what, (most, hard))
 
 
 def _memory_in_use() -> int:
@@ -223,7 +242,3 @@ def _end_with_parent() -> None:
     """Linux: be killed when the process that waits for the answer is gone; elsewhere the answer then finds no taker."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main()

@@ -27,8 +27,8 @@ PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from i2i.for
 KEPT = ("DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "TMPDIR")
 """Of the environment: what Python and its libraries are found by. Nobody's passwords go inside."""
 GIVEN = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
-PATIENCE = 4
-"""Seconds by the clock for one of computing: the machine may be busy."""
+START, PATIENCE = 60, 4
+"""Seconds by the clock until torch is there, and for each of computing: the machine may be busy."""
 LONGEST_REASON = 300
 
 
@@ -36,11 +36,11 @@ def read_in_sandbox(path: Path) -> tuple[dict[str, Tensor], str]:
     """The named tensors of what torch saved, and in words what it holds. Raises `I2IError`, in one line."""
     with _opened(path) as file:
         size = os.fstat(file.fileno()).st_size
-        with _reader(path, file, PATIENCE * seconds_of_computing(size)) as process:
+        with _reader(path, file, START + PATIENCE * seconds_of_computing(size)) as process:
             try:
                 contents, tensors = _received(process.stdout, most_bytes(size))
             except ValueError as error:
-                raise I2IError(f"{path}: damaged or hostile: what its reader answers makes no sense") from error
+                raise I2IError(f"{path}: damaged or hostile: {error}") from error
             except EOFError as error:
                 raise I2IError(f"{path}: damaged or hostile: its reader {_end_of(process)}") from error
     told = {key: _in_one_line(text) for key, text in contents.metadata.items()}
@@ -100,7 +100,7 @@ def _received(answer: IO[bytes] | None, most: int) -> tuple[Contents, dict[str, 
     length = header_length(_exactly(answer, 8))
     contents = contents_of(_exactly(answer, length))
     if contents.bytes > most:
-        raise ValueError(f"{contents.bytes} bytes of tensors")
+        raise ValueError(f"its tensors claim {contents.bytes} bytes")
     import torch
 
     from i2i.foreign.kinds import KINDS
