@@ -32,6 +32,8 @@ def importing(file: Path, plugin: str | None, out: Path, note: str) -> None:
 
     weights = import_weights(discover(), file, out, plugin, note)
     model = weights.recipe["model"]
-    options = ", ".join(f"{name} {value}" for name, value in model.items() if name != "use")
+    options = ", ".join(
+        f"{name} {value}" for name, value in model.items() if name != "use" and not isinstance(value, dict)
+    )
     report(f"{out}: {model['use']}" + (f" ({options})" if options else "") + f"; {weights.note}")
     report(f"next: i2i translate --weights {shlex.quote(str(out))} --src PICTURES --dst OUT")

@@ -87,8 +87,8 @@ def _readers(catalog: Catalog, recipe: Recipe | None) -> list[Entry[Any]]:
 
 def _recognised(file: Path, readers: list[Entry[Any]]) -> Found:
     tensors = read_tensors(file)
-    found = _answers(tensors, [entry for entry in readers if not entry.value.reads_pickle])
-    found = found or _answers(tensors, [entry for entry in readers if entry.value.reads_pickle])  # which know many kinds
+    found = _answers(file, tensors, [entry for entry in readers if not entry.value.reads_pickle])
+    found = found or _answers(file, tensors, [entry for entry in readers if entry.value.reads_pickle])
     if not found:
         first = ", ".join(list(tensors)[:FIRST]) + (", …" if len(tensors) > FIRST else "")
         names = ", ".join(f"'{entry.name}'" for entry in readers)
@@ -102,8 +102,11 @@ def _recognised(file: Path, readers: list[Entry[Any]]) -> Found:
     return found[0]
 
 
-def _answers(tensors: Mapping[str, Tensor], readers: list[Entry[Any]]) -> list[Found]:
-    answers = [(entry, resolve(entry.value.read_foreign)(tensors)) for entry in readers]
+def _answers(file: Path, tensors: Mapping[str, Tensor], readers: list[Entry[Any]]) -> list[Found]:
+    try:
+        answers = [(entry, resolve(entry.value.read_foreign)(tensors)) for entry in readers]
+    except I2IError as error:  # of a kind that a model knows and cannot use
+        raise I2IError(f"{file}: {error}") from error
     return [Found(entry, *answer) for entry, answer in answers if answer is not None]
 
 

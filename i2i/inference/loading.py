@@ -31,7 +31,6 @@ from i2i.training.building import load_inference_model, loaded_by, migrated, sta
 from i2i.training.run_folder import weights_at
 from i2i.training.runtime import Runtime, laid_out
 
-
 PRECISIONS = ("fp32", "bf16")
 
 
