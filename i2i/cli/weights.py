@@ -40,6 +40,7 @@ def at_hand(given: Path | Remote | None) -> Path | None:
         return given
     from i2i.hub.fetching import fetched
 
+    given.refuse_pickle()
     found = fetched(given)
     if is_first():  # it speaks for all ranks
         remark(f"{found.path}: {found.origin}")

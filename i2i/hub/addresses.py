@@ -56,6 +56,15 @@ class Remote:
         """Where the file lies once it is here; who has no network may put it there."""
         return cache() / hashlib.sha256(self.address.encode()).hexdigest()[:16] / self.name
 
+    def refuse_pickle(self) -> None:
+        """Raise `UsageError` where what it names can run code when it is opened, before it is fetched for nothing."""
+        if PurePosixPath(self.name).suffix.lower() in PICKLES:
+            raise UsageError(
+                f"{self}: a pickle file can run code when it is opened; one that lies on the web is fetched only for a "
+                "--plugin whose model reads what others published; else fetch it yourself and bring it in with "
+                "`i2i import FILE --out W.safetensors`"
+            )
+
     def __str__(self) -> str:
         return self.address + (f"#sha256={self.sha256}" if self.sha256 else "")
 

@@ -61,7 +61,7 @@ def publish(publication: Publication, progress: bool = False) -> Published:
                 raise UsageError(f"{repository}: is there already, for everybody to see; --private makes new ones only")
             if not publication.force:
                 _refuse_replacing(publication)
-            files = {publication.file.name: publication.file, CARD: publication.card.encode()}
+            files: dict[str, Path | bytes] = {publication.file.name: publication.file, CARD: publication.card.encode()}
             done = hub.create_commit(
                 repository,
                 [CommitOperationAdd(name, content) for name, content in files.items()],

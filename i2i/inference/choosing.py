@@ -47,6 +47,8 @@ def choose_weights(
     if own and (weights is not None or run is not None):
         raise UsageError(_carried(own[0]))
     if isinstance(weights, Remote):
+        if plugin is None or not load_recipe(catalog, plugin).model.entry.value.reads_pickle:
+            weights.refuse_pickle()
         found = fetched(weights)
         return found.path, found.origin
     if weights is not None:
