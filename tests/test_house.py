@@ -193,6 +193,37 @@ def test_plugins_leave_devices_and_seeds_to_the_core() -> None:
     assert wrong == []
 
 
+HOMES = r"(c?pickle|cloudpickle|dill|joblib|marshal|numpy|np|pandas|shelve|torch|torch\.(export|hub|jit|package))"
+WAYS = r"(load|loads|load_state_dict_from_url|open|read_pickle|PackageImporter|Unpickler)"
+UNPICKLES = re.compile(rf"\b{HOMES}\.{WAYS}\b")
+UNPICKLES_BY_NAME = re.compile(rf"\bfrom {HOMES} import [^\n]*\b{WAYS}\b")
+OPENED = {
+    "i2i/foreign/inside.py: torch.load": "in a process that can do nothing else",
+    "i2i/datasets/kept.py: numpy.load": "allow_pickle=False",
+    "i2i/runtimes/exporting.py: torch.export.load": "what this process wrote a moment ago",
+    "i2i/testing/datasets.py: pickle.loads": "what it pickled in the same line",
+    "benchmarks/plain/inference.py: torch.load": "what the benchmark itself saved",
+    "benchmarks/plain/networks.py: torch.load": "what the benchmark itself saved",
+}
+"""Where code opens what may be a pickle, and why it may."""
+
+
+def test_pickles_of_others_are_opened_in_the_sandbox_alone() -> None:
+    modules = [*CORE.rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]
+    modules += [path for plugin in PLUGINS for path in plugin_modules(plugin)]
+    texts = {path: path.read_text(encoding="utf-8") for path in modules}
+    opened = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, text in texts.items()
+        if UNPICKLES.search(text)
+        for name, _ in calls(path)
+        if UNPICKLES.fullmatch(name)
+    }
+    assert opened == OPENED.keys()
+    unseen = [str(path) for path, text in texts.items() if UNPICKLES_BY_NAME.search(text)]
+    assert unseen == [], "call it by its module's name, so that this test sees it"
+
+
 START_UP = """
 import sys
 heavy = ("torch", "torchvision", "kornia", "plotly", "fastapi", "lightning", "lightning_fabric", "torchmetrics")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from hostile_files import CODE, NO_FILES, SAFETENSORS
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -206,3 +210,75 @@ def test_what_a_later_version_adds_to_the_header_is_tolerated_and_hashed(
         weights().save(tmp_path / "later.safetensors")
     assert Weights.load(tmp_path / "later.safetensors").header() == weights().header()
     assert refusal(rewritten(tmp_path / "later.safetensors", colour="blue")) == ALTERED
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"recipe": [1]}, "its i2i header says [1] for recipe, where a dict belongs"),
+        ({"step": "many"}, "its i2i header says 'many' for step, where a int belongs"),
+        ({"loaded": 5}, "its i2i header says 5 for loaded, where a dict belongs"),
+        ({"note": ["a"]}, "its i2i header says ['a'] for note, where a str belongs"),
+    ],
+)
+def test_a_header_whose_parts_are_of_other_kinds_is_refused(file: Path, changes: dict[str, Any], expected: str) -> None:
+    assert refusal(rewritten(file, **changes)) == expected
+
+
+def test_what_a_newer_api_made_is_not_judged_by_this_one(file: Path) -> None:
+    assert refusal(rewritten(file, api_version=API_VERSION + 1, note=["a"])).startswith("needs i2i API ")
+
+
+@pytest.mark.parametrize("levels", [100, 100_000])
+def test_a_header_nested_deeply_is_refused(file: Path, levels: int) -> None:
+    header = json.dumps(read_header(file)).replace('"note"', '"deep": ' + "[" * levels + "]" * levels + ', "note"')
+    save_file(load_file(file), file, metadata={"i2i": header})
+    assert refusal(file) in {
+        "its i2i header is nested more than 64 levels deep",
+        "holds tensors but no i2i header that says which model they belong to",
+    }
+
+
+def test_a_header_of_megabytes_is_refused(file: Path) -> None:
+    assert refusal(rewritten(file, note="x" * 5 * 2**20)) == (
+        "not a readable weights file (its metadata are longer than 4194304 characters)"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in SAFETENSORS if name != "110,000 tensors"])
+def test_hostile_safetensors_are_refused_as_weights(tmp_path: Path, name: str) -> None:
+    path = SAFETENSORS[name](tmp_path, tmp_path / "canary")
+    refusal(path)
+    assert not (tmp_path / "canary").exists()
+
+
+def test_no_weights_are_waited_for(tmp_path: Path) -> None:
+    path = NO_FILES["a pipe called .safetensors"](tmp_path, tmp_path)
+    assert refusal(path) == "not a readable weights file (it is a pipe)"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("translate", "--weights", "net.pth", "--src", "photos", "--dst", "out"),
+        ("translate", "--plugin", "cyclegan", "--weights", "net.pth", "--src", "photos", "--dst", "out"),
+        ("serve", "--port", "0", "--weights", "net.pth"),
+        ("evaluate", "--weights", "net.pth", "--src", "photos", "--target", "photos"),
+        ("export", "--to", "onnx", "--weights", "net.pth", "net.onnx"),
+        ("fit", "--plugin", "cyclegan", "--src", "photos", "--target", "photos", "--out", "run", "--init", "net.pth"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_every_way_in_refuses_a_pickle_and_says_how_to_bring_it_in(
+    run_i2i: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "photos" / name)
+    path = CODE["os.system"](tmp_path, tmp_path / "canary")
+    done = run_i2i(*words, cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    (line,) = done.stderr.splitlines()
+    assert line == f"Error: {path.name}: a pickle file can run code when it is opened; i2i reads .safetensors files " \
+                   "only: bring it in with `i2i import FILE --out W.safetensors`"  # fmt: skip
+    assert not (tmp_path / "canary").exists()
