@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import has_torch_function
 
 DROPPED = 0.5
 """Share of the values that dropout sets to 0 (Isola et al. 2017, section 6.1.1)."""
@@ -26,7 +27,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(B, C, H, W) → the same shape, each channel of each picture with mean 0 and variance 1 before the scale."""
-        return F.group_norm(input, input.shape[1], self.weight, self.bias, self.eps)
+        return _normed_alone(input, self.weight, self.bias, self.eps)
 
 
 class ReflectionPad(nn.Module):
@@ -65,7 +66,7 @@ class BatchNorm(_BatchNorm, ChanceLayer):
         """(B, C, H, W) → the same shape; with chance each channel of each picture by itself, before the scale."""
         if chance is None:
             return super().forward(input)
-        return F.group_norm(input, input.shape[1], self.weight, self.bias, self.eps)
+        return _normed_alone(input, self.weight, self.bias, self.eps)
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Any will do."""
@@ -105,6 +106,28 @@ def initialise(module: nn.Module) -> None:
         return
     if module.bias is not None:
         nn.init.zeros_(module.bias)
+
+
+def _normed_alone(maps: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """(B, C, H, W) → the same shape, each channel of each picture by its own mean and variance.
+
+    torch's group norm is the quickest way; but on CPUs, in channels-last, it adds up a channel's pixels one by one, and
+    of float32 only four digits are left at 256×256. Where pictures are translated, they are added up in pairs.
+    """
+    if not _adds_one_by_one(maps):
+        return F.group_norm(maps, maps.shape[1], weight, bias, eps)
+    centred = maps - maps.mean((2, 3), keepdim=True)
+    scale = (centred.square().mean((2, 3), keepdim=True) + eps).rsqrt()
+    centred *= scale if weight is None else scale * weight[:, None, None]
+    return centred if bias is None else centred.add_(bias[:, None, None])
+
+
+def _adds_one_by_one(maps: Tensor) -> bool:
+    if maps.dtype != torch.float32 or maps.device.type != "cpu" or torch.is_grad_enabled():
+        return False
+    if maps.is_contiguous() or torch.compiler.is_compiling():
+        return False
+    return not has_torch_function((maps,))  # somebody watches for norms: tiles, whose moments are exact
 
 
 def _reflect(input: Tensor, pixels: int, dim: int) -> Tensor:

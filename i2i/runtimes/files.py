@@ -12,12 +12,17 @@ from i2i.errors import UsageError
 from i2i.runtimes.engines import CONVERTERS
 
 Form = Literal["onnx", "torch-export"]
-SUFFIXES: Mapping[Form, str] = MappingProxyType({"onnx": ".onnx", "torch-export": ".pt2"})
+SUFFIXES: Mapping[str, str] = MappingProxyType({"onnx": ".onnx", "torch-export": ".pt2"})
+PUBLISHED_SUFFIX = ".pth"
+"""Of a form that a model declares."""
 
 
-def refuse(path: Path, form: Form, force: bool) -> None:
-    """Raise `UsageError` where nothing may be written to `path`, or what writes it is not installed."""
-    if path.suffix.lower() != (suffix := SUFFIXES[form]):
+def refuse(path: Path, form: str, force: bool) -> None:
+    """Raise `UsageError` where nothing may be written to `path`, or what writes it is not installed.
+
+    `form` is one of `SUFFIXES`, or one that a model declares.
+    """
+    if path.suffix.lower() != (suffix := SUFFIXES.get(form, PUBLISHED_SUFFIX)):
         raise UsageError(f"{path}: a file for {form} is named NAME{suffix}")
     if path.exists() and not force:
         raise UsageError(f"{path}: exists; --force replaces it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from i2i_dcgan import ModelOptions
 from i2i_dcgan.networks import Generator
 
 THEIRS, OURS = "main.", "generator.layers."
+KERNEL = re.compile(r"main\.\d{1,3}\.weight")
 COUNT = "num_batches_tracked"
 """What batch norms of torch before 0.4 lack."""
 AS_PUBLISHED: Mapping[str, Any] = {"kernel": 4, "bias": False, "distribution": "normal", "upsampling": "transposed"}
@@ -23,13 +25,14 @@ SIDES = {3: 16, 4: 32, 5: 64, 6: 128}
 
 def read_published(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
     """Options and state, or None for other tensors."""
-    convolutions = [tensor for key, tensor in tensors.items() if key.startswith(THEIRS) and tensor.dim() == 4]
-    side = SIDES.get(len(convolutions))
-    if side is None or (channels := convolutions[-1].shape[1]) not in (1, 3):
+    kernels = [(key, tensor) for key, tensor in tensors.items() if KERNEL.fullmatch(key) and tensor.dim() == 4]
+    kernels.sort(key=lambda item: int(item[0].split(".")[1]))
+    if len(kernels) not in SIDES or not all(tensor.numel() for _, tensor in kernels):
         return None
-    if not all(tensor.numel() for tensor in convolutions):
+    (latent, *_), (width, channels, *_) = kernels[0][1].shape, kernels[-1][1].shape  # inputs before outputs
+    if channels not in (1, 3):
         return None
-    told = {"size": side, "channels": channels, "width": len(convolutions[-1]), "latent": len(convolutions[0])}
+    told = {"size": SIDES[len(kernels)], "channels": channels, "width": width, "latent": latent}
     options = {**told, **AS_PUBLISHED, "classes": ()}
     state = {OURS + key.removeprefix(THEIRS): tensor for key, tensor in tensors.items()}
     wanted = _shapes(ModelOptions.model_validate(options))
