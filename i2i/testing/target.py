@@ -117,7 +117,8 @@ class Target:
         return leave
 
     def _loaded(self) -> dict[str, Any]:
-        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in self.packages}
+        own = self.packages
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] in own}
 
 
 def find(name: str) -> Target:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
@@ -57,8 +59,10 @@ def test_a_plugin_is_known_by_its_distribution_its_entry_point_and_whatever_it_b
 
 def test_a_loss_of_the_core_is_examined_with_the_core():
     assert find("l1").distribution == "i2i"
-    outcomes = [outcome for outcome in examine("l1") if outcome.subject == "loss l1"]
-    assert [outcome.verdict for outcome in outcomes] == ["passed", "passed"]
+    with closing(examine("l1")) as outcomes:
+        others_first = dropwhile(lambda outcome: outcome.subject != "loss l1", outcomes)
+        of_l1 = list(takewhile(lambda outcome: outcome.subject == "loss l1", others_first))
+    assert [outcome.verdict for outcome in of_l1] == ["passed", "passed"]
 
 
 def test_an_unknown_plugin_is_named_with_the_nearest_and_all_others():
