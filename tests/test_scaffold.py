@@ -257,9 +257,9 @@ def test_it_keeps_its_contract(site: Path, run_i2i: RunI2I) -> None:
     assert ", 0 failed, " in done.stdout.splitlines()[-1]
 
 
-def test_its_own_tests_pass_as_they_are(site: Path, tmp_path: Path) -> None:
+def test_its_own_tests_pass_as_they_are(site: Path, tmp_path: Path, python: str) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "i2i-soft-focus")]
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path / "i2i-soft-focus")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout.splitlines()[-1]

@@ -51,7 +51,7 @@ def file(name: str, contents: bytes) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def served(install_plugin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def served(install_plugin, tmp_path_factory: pytest.TempPathFactory, python: str) -> Iterator[str]:
     """The address of the page."""
     folder = tmp_path_factory.mktemp("serve")
     for plugin in PLUGINS:
@@ -69,18 +69,8 @@ def served(install_plugin, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         save_weights(folder / "dots.safetensors", "dots")
     for module in [name for name in sys.modules if name.startswith("i2i_dots")]:
         del sys.modules[module]
-    command = [
-        sys.executable,
-        "-m",
-        "i2i",
-        "serve",
-        "--port",
-        "0",
-        "--weights",
-        folder / "dots.safetensors",
-        "--folder",
-        folder / "kept",
-    ]
+    where = ["--weights", folder / "dots.safetensors", "--folder", folder / "kept"]
+    command = [python, "-m", "i2i", "serve", "--port", "0", *where]
     server = subprocess.Popen(
         command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

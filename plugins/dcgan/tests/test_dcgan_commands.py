@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,23 @@ from PIL import Image
 
 SHARED = Path(os.environ.get("I2I_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 EMOJI = SHARED / "emoji" / "noto"
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def i2i(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "i2i", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="session")
+def i2i(python: str) -> Run:
+    """`i2i(*words, cwd=folder)`: the command line."""
+
+    def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        words = [python, "-m", "i2i", *map(str, arguments)]
+        return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, i2i: Run) -> Path:
     """The folder that holds `r`, a run of two steps on emoji."""
     if not EMOJI.is_dir():
         pytest.skip(f"no pictures at {EMOJI}")
@@ -33,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_emoji_are_learned_from_and_nine_are_drawn_on_a_sheet(run: Path) -> None:
+def test_emoji_are_learned_from_and_nine_are_drawn_on_a_sheet(run: Path, i2i: Run) -> None:
     done = i2i("translate", "--plugin", "dcgan", "--run", "r", "--count", "9", "--seed", "1", "--dst", "s", "--grid",
                cwd=run)  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "9 pictures made in s/, with grid.png\n")
@@ -41,7 +48,7 @@ def test_emoji_are_learned_from_and_nine_are_drawn_on_a_sheet(run: Path) -> None
     assert Image.open(run / "s" / "00000.png").size == (64, 64)
 
 
-def test_the_same_seed_draws_the_same_files_in_batches_of_1_and_of_9(run: Path) -> None:
+def test_the_same_seed_draws_the_same_files_in_batches_of_1_and_of_9(run: Path, i2i: Run) -> None:
     for batch in ("1", "9"):
         done = i2i("translate", "--run", "r", "--count", "9", "--seed", "3", "--batch", batch, "--dst", f"b{batch}",
                    cwd=run)  # fmt: skip
@@ -51,7 +58,7 @@ def test_the_same_seed_draws_the_same_files_in_batches_of_1_and_of_9(run: Path) 
     assert len(set(one.values())) == 9
 
 
-def test_translating_with_it_is_refused_with_the_right_command(run: Path) -> None:
+def test_translating_with_it_is_refused_with_the_right_command(run: Path, i2i: Run) -> None:
     done = i2i("translate", "--run", "r", "--src", "s", "--dst", "t", cwd=run)
     right = "Error: dcgan makes pictures out of nothing, without --src: `i2i translate --run r --dst t --count 64`"
     assert done.returncode == 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import i2i
 SCALES = "translate.scales=[{size: 88, steps: 4}, {size: 96, steps: 2}]"
 OFFLINE = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
 Load = Callable[..., i2i.Translator]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -51,13 +51,19 @@ def load(folder: Path, catalog: i2i.Catalog, monkeypatch: pytest.MonkeyPatch) ->
     return loaded
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": str(cwd / "torch"), **OFFLINE}
-    words = [sys.executable, "-m", "i2i", *arguments]
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="session")
+def command(python: str) -> Run:
+    """`command(*words, cwd=folder)`: the command line."""
+
+    def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": str(cwd / "torch"), **OFFLINE}
+        words = [python, "-m", "i2i", *map(str, arguments)]
+        return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
 
 
-def test_a_picture_in_a_painting_out_without_weights_and_says_which_features(folder: Path) -> None:
+def test_a_picture_in_a_painting_out_without_weights_and_says_which_features(folder: Path, command: Run) -> None:
     settings = ("--set", "model.style=style.png", "--set", SCALES)
     where = ("--src", "photos", "--dst", "out", "--batch", "2", "--save-every", "2")
     done = command("translate", "--plugin", "gatys", *settings, *where, cwd=folder)
@@ -78,7 +84,7 @@ def test_a_picture_in_a_painting_out_without_weights_and_says_which_features(fol
     assert Image.open(folder / "out" / "a-steps" / "00006.png").size == (96, 72)
 
 
-def test_vgg19_without_a_network_is_one_line_that_says_what_to_provide(folder: Path) -> None:
+def test_vgg19_without_a_network_is_one_line_that_says_what_to_provide(folder: Path, command: Run) -> None:
     settings = ("--set", "model.style=style.png", "--set", "model.features.use=vgg19")
     done = command("translate", "--plugin", "gatys", *settings, "--src", "photos", "--dst", "out", cwd=folder)
     (line,) = done.stderr.splitlines()
@@ -91,7 +97,7 @@ def test_vgg19_without_a_network_is_one_line_that_says_what_to_provide(folder: P
     assert not (folder / "out").exists()
 
 
-def test_after_a_fit_of_a_folder_no_style_need_be_named(folder: Path) -> None:
+def test_after_a_fit_of_a_folder_no_style_need_be_named(folder: Path, command: Run) -> None:
     translate = ("translate", "--plugin", "gatys", "--set", SCALES, "--src", "photos", "--dst", "out")
     (line,) = (refused := command(*translate, cwd=folder)).stderr.splitlines()
     assert refused.returncode == 2

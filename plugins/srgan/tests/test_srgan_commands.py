@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -20,15 +20,22 @@ T91 = SHARED / "sr" / "T91"
 SMALL = [
     part for text in ("model.blocks=1", "model.width=8", "dataset.crop=32", "run.batch=2") for part in ("--set", text)
 ]
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    line = [sys.executable, "-m", "i2i", *map(str, arguments)]
-    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="session")
+def command(python: str) -> Run:
+    """`command(*words, cwd=folder)`: the command line."""
+
+    def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        words = [python, "-m", "i2i", *map(str, arguments)]
+        return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
 
 
-def measured(cwd: Path, *arguments: str | Path) -> dict[str, dict[str, float]]:
+def measured(command: Run, cwd: Path, *arguments: str | Path) -> dict[str, dict[str, float]]:
     done = command("evaluate", *arguments, "--lpips", "none", "--json", "-", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["metrics"]
@@ -52,25 +59,25 @@ def shipped() -> i2i.Translator:
     [("srgan", 4, 31.0, 0.875, 28.42), ("srresnet-compact-x2", 2, 36.5, 0.95, 33.64)],
 )
 def test_shipped_weights_are_far_better_than_bicubic(
-    tmp_path: Path, name: str, scale: int, least: float, similarity: float, bicubic: float
+    tmp_path: Path, name: str, scale: int, least: float, similarity: float, bicubic: float, command: Run
 ) -> None:
     folder = needed(SHARED / "sr" / "Set5" / f"image_SRF_{scale}")
     done = command("translate", "--plugin", name, "--src", folder, "--glob", "*_LR.png", "--dst", "big", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "5 of 5 pictures translated into big\n"), done.stderr
-    found = measured(tmp_path, "--pred", "big", "--target", folder, "--match", "_LR=_HR", "--src", folder)
+    found = measured(command, tmp_path, "--pred", "big", "--target", folder, "--match", "_LR=_HR", "--src", folder)
     assert found["psnr_y"]["bicubic"] == pytest.approx(bicubic, abs=0.01)
     assert found["psnr_y"]["mean"] >= least
     assert found["ssim_y"]["mean"] >= similarity
 
 
-def test_eight_ways_are_better_than_one(tmp_path: Path) -> None:
+def test_eight_ways_are_better_than_one(tmp_path: Path, command: Run) -> None:
     folder = needed(SET5)
     common = ("--plugin", "srgan", "--src", folder, "--glob", "*3_*_LR.png", "--target", folder, "--match", "_LR=_HR")
-    once, eight = (measured(tmp_path, *common, *flag)["psnr_y"]["mean"] for flag in ([], ["--self-ensemble"]))
+    once, eight = (measured(command, tmp_path, *common, *flag)["psnr_y"]["mean"] for flag in ([], ["--self-ensemble"]))
     assert eight > once + 0.02
 
 
-def test_stage_two_follows_stage_one_and_translates(tmp_path: Path) -> None:
+def test_stage_two_follows_stage_one_and_translates(tmp_path: Path, command: Run) -> None:
     pictures = needed(T91)
     common = ("--src", pictures, "--steps", "2", *SMALL)
     first = command("fit", "--plugin", "srresnet", *common, "--out", "a", cwd=tmp_path)
@@ -85,7 +92,9 @@ def test_stage_two_follows_stage_one_and_translates(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "big" / low.name).size == (4 * width, 4 * height)
 
 
-def test_a_scale_that_the_weights_do_not_have_is_refused_with_the_recipe_that_does(tmp_path: Path) -> None:
+def test_a_scale_that_the_weights_do_not_have_is_refused_with_the_recipe_that_does(
+    tmp_path: Path, command: Run
+) -> None:
     Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
     done = command("translate", "--plugin", "srgan", "--scale", "2", "--src", "a.png", "--dst", "o", cwd=tmp_path)
     assert done.returncode == 2
@@ -93,14 +102,14 @@ def test_a_scale_that_the_weights_do_not_have_is_refused_with_the_recipe_that_do
     assert "--plugin srresnet-compact-x2" in done.stderr
 
 
-def test_a_crop_larger_than_every_picture_is_learned_from_all_the_same(tmp_path: Path) -> None:
+def test_a_crop_larger_than_every_picture_is_learned_from_all_the_same(tmp_path: Path, command: Run) -> None:
     (tmp_path / "tiny").mkdir()
     Image.new("RGB", (20, 9), "teal").save(tmp_path / "tiny" / "a.png")
     done = command("fit", "--plugin", "srresnet", "--src", "tiny", "--steps", "1", "--out", "r", *SMALL, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
-def test_a_crop_that_cannot_be_divided_is_one_line(tmp_path: Path) -> None:
+def test_a_crop_that_cannot_be_divided_is_one_line(tmp_path: Path, command: Run) -> None:
     (tmp_path / "tiny").mkdir()
     Image.new("RGB", (20, 9), "teal").save(tmp_path / "tiny" / "a.png")
     done = command("fit", "--plugin", "srresnet", "--src", "tiny", "--set", "model.scale=3", "--set", "dataset.crop=97",
