@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from i2i.disk.digests import sha256_of
 from i2i.errors import I2IError
 from i2i.hub import huggingface, web
-from i2i.hub.addresses import Remote
+from i2i.hub.addresses import InRepository, Remote
 from i2i.hub.pins import Pin, lock_file, pin, pinned
 from i2i.hub.web import NotFetched, OtherContents
 
@@ -27,15 +28,17 @@ class Fetched:
 def fetched(remote: Remote) -> Fetched:
     """The file behind an address, held to the SHA-256 that it was given with, else to the one that was pinned.
 
-    What lies at `remote.place` and fits is taken without asking the web. An address that was never used is pinned: to
-    what the web has, or, where that cannot be reached, to what lies at that place. Raises `I2IError` in one line where
-    neither has it, or it holds something else.
+    What is here and fits is taken without asking the web. An address that was never used is pinned: to what the web
+    has, or, where that cannot be reached, to what lies at `remote.place`. Raises `I2IError` in one line where neither
+    has it, or it holds something else.
     """
     known = Pin(remote.sha256, 0, "") if remote.sha256 is not None else pinned(remote.address)
-    if known is not None and remote.place.is_file() and sha256_of(remote.place) == known.sha256:
-        return Fetched(remote.place, known.sha256, f"from {remote.address}")
+    here = list(_here(remote, known)) if known is not None else []
+    for path in here:
+        if known is not None and sha256_of(path) == known.sha256:
+            return Fetched(path, known.sha256, f"from {remote.address}")
     try:
-        path, commit = _download(remote, known)
+        path, commit = _download(remote, known, anew=bool(here))
     except OtherContents as error:
         assert known is not None  # else it may hold anything
         raise I2IError(_others(remote, known, error.found)) from error
@@ -52,18 +55,26 @@ def fetched(remote: Remote) -> Fetched:
     return Fetched(path, found, origin)
 
 
-def _download(remote: Remote, known: Pin | None) -> tuple[Path, str]:
+def _here(remote: Remote, known: Pin) -> Iterator[Path]:
+    """Files that may be the one."""
+    if remote.place.is_file():
+        yield remote.place
+    if remote.inside is not None and (path := huggingface.cached(_of_pin(remote.inside, known))) is not None:
+        yield path
+
+
+def _download(remote: Remote, known: Pin | None, anew: bool) -> tuple[Path, str]:
     """(the file, the commit that it is of, if in a repository)."""
     if remote.inside is None:
-        try:
-            remote.place.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise NotFetched(f"{remote.place.parent}: {error.strerror}") from error
         digest = known.sha256 if known is not None else None
         web.download(remote.address, remote.place, digest, remote.progress)
         return remote.place, ""
-    commit = known.revision if known is not None else ""
-    return huggingface.download(replace(remote.inside, revision=commit or remote.inside.revision), remote.progress)
+    return huggingface.download(_of_pin(remote.inside, known), remote.progress, anew)
+
+
+def _of_pin(inside: InRepository, known: Pin | None) -> InRepository:
+    """At the commit that was pinned, where one was."""
+    return replace(inside, revision=known.revision) if known is not None and known.revision else inside
 
 
 def _offline(remote: Remote, known: Pin | None, error: NotFetched) -> str:

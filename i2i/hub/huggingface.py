@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,29 +11,36 @@ from i2i.errors import I2IError, UsageError
 from i2i.hub.addresses import InRepository
 from i2i.hub.web import NotFetched
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may do this"
 
 
-def download(inside: InRepository, progress: bool = True) -> tuple[Path, str]:
+def cached(inside: InRepository) -> Path | None:
+    """The file in the hub's own cache, if it is there; nothing is asked of the network."""
+    require(f"hf://{inside.repository}")
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(inside.repository, inside.path, revision=inside.revision)
+    return Path(found) if isinstance(found, str) else None  # else it may be known that there is no such file
+
+
+def download(inside: InRepository, progress: bool = True, anew: bool = False) -> tuple[Path, str]:
     """(the file in the hub's own cache, the commit that it is of).
 
-    Nothing is asked of the network where the revision is a commit whose file is in the cache. Raises `NotFetched` where
-    the hub cannot be reached and the cache does not have it; `UsageError` and `I2IError` where it has no such file, or
-    keeps it from this user.
+    `anew`: what is in the cache is damaged. Raises `NotFetched` where the hub cannot be reached and the cache does not
+    have it; `UsageError` and `I2IError` where the hub has no such file, or keeps it from this user.
     """
     require(f"hf://{inside.repository}")
-    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    cached = try_to_load_from_cache(inside.repository, inside.path, revision=inside.revision)
-    path = Path(cached) if isinstance(cached, str) else None  # else it may be known that there is no such file
-    if path is None or not COMMIT.fullmatch(inside.revision):
-        try:
-            with explained(f"hf://{inside.repository}", inside, progress):
-                commit = get_hf_file_metadata(hf_hub_url(inside.repository, inside.path, revision=inside.revision))
-                path = Path(hf_hub_download(inside.repository, inside.path, revision=commit.commit_hash))
-        except NotFetched:
-            if path is None:
-                raise
+    where = (inside.repository, inside.path)
+    try:
+        with explained(f"hf://{inside.repository}", inside, progress):
+            get_hf_file_metadata(hf_hub_url(*where, revision=inside.revision))  # fails at once, what follows after 20 s
+            path: Path | None = Path(hf_hub_download(*where, revision=inside.revision, force_download=anew))
+    except NotFetched:
+        if anew or (path := cached(inside)) is None:
+            raise
+    assert path is not None
     return path, path.parents[len(PurePosixPath(inside.path).parts) - 1].name
 
 
@@ -73,9 +79,6 @@ def explained(shown: str, inside: InRepository, progress: bool) -> Iterator[None
         raise
     except Exception as error:  # of whatever library it talks HTTP with, or of the disk
         raise NotFetched(_line(error)) from error
-
-
-LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may do this"
 
 
 def require(shown: str) -> None:

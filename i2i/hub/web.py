@@ -202,6 +202,6 @@ def _state(path: Path) -> tuple[int, int] | None:
     """By which a file is told from the one that takes its place."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_ino, found.st_mtime_ns

@@ -104,13 +104,15 @@ def test_a_file_of_a_repository_is_pinned_with_its_commit(hub: Hub, snapshots: P
     asked = len(hub.asked)
     assert fetched(parsed(f"{ADDRESS}@main")) == Fetched(path, SHA256, origin)
     assert len(hub.asked) == asked
+    assert fetched(parsed(f"{ADDRESS}@{newer}")).path.read_bytes() == b"another"
+    assert fetched(parsed(f"{ADDRESS}@{commit}#sha256={SHA256}")).path == path
+    path.resolve().write_bytes(b"damaged")
+    assert fetched(parsed(ADDRESS)).path.read_bytes() == DIGITS.read_bytes()
+    shutil.rmtree(snapshots.parent)
     assert refused(f"{ADDRESS}#sha256={SHA256}") == (
         f"{ADDRESS}@main: its SHA-256 is {hashlib.sha256(b'another').hexdigest()}, not {SHA256} as given"
     )
-    assert fetched(parsed(f"{ADDRESS}@{newer}")).path.read_bytes() == b"another"
-    assert fetched(parsed(f"{ADDRESS}@{commit}#sha256={SHA256}")).path == path
-    shutil.rmtree(snapshots.parent)
-    assert fetched(parsed(ADDRESS)).path == path  # from the commit that was pinned
+    assert fetched(parsed(ADDRESS)) == Fetched(path, SHA256, origin)  # from the commit that was pinned
 
 
 def test_a_transfer_that_breaks_off_goes_on(hub: Hub) -> None:
@@ -157,7 +159,17 @@ def test_what_the_hubs_cache_has_is_used_where_the_hub_is_out_of_order(hub: Hub)
     found = fetched(parsed(f"{ADDRESS}@{commit}"))
     hub.fails_with = 503
     assert fetched(parsed(f"{ADDRESS}@{commit}#sha256={SHA256}")).path == found.path
+    assert fetched(parsed(f"{ADDRESS}@{commit}")).path == found.path
     assert "cannot be fetched (HTTP Error 503: Service Unavailable); put digits.safetensors at" in refused(ADDRESS)
+
+
+def test_a_file_of_a_branch_whose_hash_is_given_is_fetched_once(hub: Hub) -> None:
+    with_hash = parsed(f"{ADDRESS}@main#sha256={SHA256}")
+    found = fetched(with_hash)
+    asked = len(hub.asked)
+    assert fetched(with_hash) == found
+    assert len(hub.asked) == asked
+    assert not lock_file().exists()
 
 
 def test_what_the_hub_refuses_is_told_in_one_line(hub: Hub) -> None:
