@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import Any, Literal, Never
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from i2i import Geometry, Request, UsageError, luma
 from i2i_spandrel import NetworkOptions
+from i2i_spandrel.chance import OfSeeds
 from i2i_spandrel.published import described
 
 MARGIN = 64
@@ -23,7 +25,7 @@ WEIGHING = frozenset({"DAT", "FDAT", "HAT", "MMRealSR", "OmniSR", "RCAN", "RealC
 """Architectures that enlarge, and weigh channels by their means over the whole picture."""
 BY_CHANCE = frozenset({"AuraSR", "GFPGAN"})
 """Architectures that draw noise as large as the picture."""
-ALONE = BY_CHANCE | {"DRUNet", "DnCNN", "IPT", "SeemoRe"}
+ALONE = frozenset({"DRUNet", "DnCNN", "IPT", "SeemoRe"})
 """Architectures that take one picture at a time."""
 
 
@@ -43,23 +45,15 @@ class Published(nn.Module):
         self._takes_grey = found.input_channels == 1
         self._takes_squares = found.size_requirements.square
         self._takes_one = found.architecture.id in ALONE
+        self._draws = found.architecture.id in BY_CHANCE
         self._call = found._call_fn  # without the rest of `found(images)`, which takes one picture and no gradients
 
     def translate(self, images: Tensor, request: Request) -> Tensor:
         """(B, C, H, W) in [0, 1] → (B, C, H·scale, W·scale) in [0, 1]."""
         given = luma(images) if self._takes_grey and images.shape[1] == 3 else images.clone()  # some write into it
-        answer = self._one_by_one(given, request.seeds) if self._takes_one else self._answer(given)
-        return answer.clamp(0, 1).expand(-1, self.geometry.channels, -1, -1)
-
-    def _one_by_one(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Each with the chance of its own seed."""
-        devices = [images.device] if images.device.type == "cuda" else []
-        answers = []
-        for image, seed in zip(images.split(1), seeds, strict=True):
-            with torch.random.fork_rng(devices):
-                torch.manual_seed(seed)
-                answers.append(self._answer(image))
-        return torch.cat(answers)
+        with OfSeeds(request.seeds) if self._draws else nullcontext():
+            answers = [self._answer(images) for images in (given.split(1) if self._takes_one else [given])]
+        return torch.cat(answers).clamp(0, 1).expand(-1, self.geometry.channels, -1, -1)
 
     def _answer(self, images: Tensor) -> Tensor:
         """What the network makes of pictures of a size that it takes; of what must be square, made so and cut again."""
