@@ -72,7 +72,7 @@ def _resnet(given: Mapping[str, Tensor]) -> tuple[str, str, str, bool] | None:
     first, last = "model.1.weight", f"model.{16 + blocks + 1}.weight"
     if not blocks or not _convolves(given, first) or not _convolves(given, last):
         return None
-    return f"resnet-{blocks}", first, last, "model.10.conv_block.6.weight" in given
+    return f"resnet-{blocks}", first, last, _convolves(given, "model.10.conv_block.6.weight")
 
 
 def _unet(given: Mapping[str, Tensor]) -> tuple[str, str, str, None] | None:
