@@ -76,15 +76,12 @@ def _read(file: BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise Refused(DAMAGED) from error
     _limit_computing(None)
     _limit_memory(None)
-    import torch
-
-    warnings.simplefilter("ignore")
-    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
-        raise Refused("is not read: that is safe from torch 2.11 on, and here is an older one")
     _warm_up()
     _limit_computing(seconds_of_computing(size))
     _limit_memory(3 * size + MORE_BYTES)
     _seal()
+    import torch
+
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
         return _named_tensors(found, size)
@@ -148,13 +145,18 @@ def _write(answer: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 
 def _warm_up() -> None:
-    """Import what torch imports when it first reads a file: afterwards it has to open nothing."""
+    """Import torch, and by a first file what it imports to read one: afterwards it has to open nothing."""
     import io
 
-    import torch
+    warnings.simplefilter("ignore")
+    try:
+        import torch
 
-    from i2i.foreign import kinds  # noqa: F401
-
+        from i2i.foreign import kinds  # noqa: F401
+    except ImportError as error:
+        raise Refused("is not opened: the process that would do it cannot import torch") from error
+    if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
+        raise Refused("is not opened: that is safe from torch 2.11 on, and here is an older one")
     numbers = torch.arange(6.0)
     state = {"a": numbers.bfloat16(), "b": torch.nn.Parameter(numbers[2:]), "c": numbers.view(2, 3).T, "d": [b"\xff"]}
     for as_zip in (True, False):
