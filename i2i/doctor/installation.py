@@ -19,7 +19,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "evaluate": {"torch_fidelity": "torch-fidelity>=0.4,<0.5"},
         "heic": {"pillow_heif": "pillow-heif>=1.1"},
-        "hub": {"huggingface_hub": "huggingface_hub>=1.0"},
+        "hub": {"huggingface_hub": "huggingface_hub>=2.0"},
         "onnx": {"onnx": "onnx>=1.17", "onnxruntime": "onnxruntime>=1.20", "onnxscript": "onnxscript>=0.5"},
         "openvino": {"onnx": "onnx>=1.17", "onnxscript": "onnxscript>=0.5", "openvino": "openvino>=2025.1"},
         "remote": {"fsspec": "fsspec>=2024.2", "upath": "universal_pathlib>=0.3"},

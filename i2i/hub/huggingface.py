@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from i2i.errors import I2IError, UsageError
+from i2i.hub import web
 from i2i.hub.addresses import InRepository
 from i2i.hub.web import NotFetched
 
@@ -35,7 +36,10 @@ def download(inside: InRepository, progress: bool = True, anew: bool = False) ->
     where = (inside.repository, inside.path)
     try:
         with explained(f"hf://{inside.repository}", inside, progress):
-            get_hf_file_metadata(hf_hub_url(*where, revision=inside.revision))  # fails at once, what follows after 20 s
+            # fails at once where there is no network, what follows it after 20 seconds
+            about = get_hf_file_metadata(hf_hub_url(*where, revision=inside.revision))
+            if (about.size or 0) > web.LIMIT_BYTES:
+                raise web.too_large()
             path: Path | None = Path(hf_hub_download(*where, revision=inside.revision, force_download=anew))
     except NotFetched:
         if anew or (path := cached(inside)) is None:

@@ -53,7 +53,7 @@ def download(url: str, path: Path, sha256: str | None = None, progress: bool = T
             if _state(path) != before:
                 return  # the other process has fetched it
             part = _Part(folder)
-            _gather(url, part, sha256, progress and os.isatty(2))
+            _gather(url, part, progress and os.isatty(2))
             if sha256 is not None and (found := sha256_of(part.path)) != sha256:
                 part.remove()
                 raise OtherContents(found, sha256)
@@ -91,7 +91,7 @@ class _Stream:
 
     def write(self, data: bytes) -> None:
         if self.file.tell() + len(data) > LIMIT_BYTES:
-            raise _too_large()
+            raise too_large()
         self.file.write(data)
 
     def flush(self) -> None:
@@ -103,7 +103,7 @@ class _Stream:
             os.fsync(self.file.fileno())
 
 
-def _gather(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
+def _gather(url: str, part: _Part, progress: bool) -> None:
     """Have the whole file in the part."""
     import requests
 
@@ -111,7 +111,7 @@ def _gather(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
     for _ in range(TRIES):
         size = part.size
         try:
-            return _transfer(url, part, sha256, progress)
+            return _transfer(url, part, progress)
         except broke_off as error:
             reason = _reason(error)
             if part.size <= size:
@@ -129,15 +129,15 @@ def _gather(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
     raise NotFetched(reason)
 
 
-def _transfer(url: str, part: _Part, sha256: str | None, progress: bool) -> None:
+def _transfer(url: str, part: _Part, progress: bool) -> None:
     """One request: for all of it, or for what is missing where the server can tell that it still has the same file."""
     import requests
     from pooch import HTTPDownloader  # type: ignore[import-untyped]
 
     headers = {"Accept-Encoding": "identity"}
     tag = part.tag.read_text(encoding="latin-1") if part.tag.exists() else ""
-    if part.size and (tag or sha256 is not None):
-        headers |= {"Range": f"bytes={part.size}-"} | ({"If-Range": tag} if tag else {})
+    if part.size and tag:
+        headers |= {"Range": f"bytes={part.size}-", "If-Range": tag}
     else:
         part.begin_anew()
     stream = _Stream(part)
@@ -173,7 +173,7 @@ def _look_at(onto: _Stream, response: Response, **_: Any) -> None:
     encoded = response.headers.get("content-encoding", "identity") != "identity"
     part.total = part.size + int(length) if length.isdecimal() and not encoded else None
     if (part.total or 0) > LIMIT_BYTES:
-        raise _too_large()
+        raise too_large()
     free = shutil.disk_usage(part.path.parent).free
     if part.total is not None and part.total - part.size > free:
         raise NotFetched(f"{part.path.parent}: {free / 1e6:.0f} MB are free, it takes {part.total / 1e6:.0f} MB")
@@ -181,7 +181,8 @@ def _look_at(onto: _Stream, response: Response, **_: Any) -> None:
     part.tag.write_text("" if encoded or tag.startswith("W/") else tag, encoding="latin-1")
 
 
-def _too_large() -> NotFetched:
+def too_large() -> NotFetched:
+    """What a file is called that is beyond the limit."""
     return NotFetched(f"larger than {LIMIT_BYTES / 1e9:.0f} GB, which no weights file should be")
 
 

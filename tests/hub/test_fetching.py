@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from i2i.disk.locking import alone
 from i2i.errors import I2IError
 from i2i.hub import web as downloading
 from i2i.hub.addresses import Remote, parsed
@@ -191,6 +192,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
         ({"headers": {"Content-Type": "text/html; charset=x"}}, "the server answers with a web page, not with a file"),
         ({"headers": {"Content-Length": str(10**11)}}, "larger than 20 GB, which no weights file should be"),
         ({"status": 302, "headers": {"Location": "http://a/w"}}, "http://a/w, which is not protected by https"),
+        ({"status": 206, "headers": {"Content-Range": "bytes 9-99/100"}}, "answers with another part of the file"),
         ({"breaks_after": [0]}, "(IncompleteRead(0 bytes read, 3000000 more expected))"),
     ],
 )  # fmt: skip
@@ -240,6 +242,16 @@ def test_pins_of_several_addresses_stand_side_by_side_and_sorted(homes: Path) ->
     assert pinned(addresses[0]) == Pin(DIGEST, 3, "2026-11-22", "main")
     with pytest.raises(I2IError, match=f"another process pinned SHA-256 {DIGEST} just now, this one found 0{{64}}"):
         pin(addresses[0], Pin("0" * 64, 3, "2026-11-22"))
+
+
+def test_a_lock_file_that_is_never_free_is_told(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2i.hub.pins.WAIT_SECONDS", 0.0)
+    with (
+        alone(lock_file().with_name(".weights.lock.json.writing"), 0),
+        pytest.raises(I2IError, match="another process has been writing it for 0 s"),
+    ):
+        pin("https://host/w.safetensors", Pin(DIGEST, 3, "2026-11-22"))
+    assert not lock_file().exists()
 
 
 @pytest.mark.parametrize(

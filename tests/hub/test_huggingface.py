@@ -163,6 +163,12 @@ def test_what_the_hubs_cache_has_is_used_where_the_hub_is_out_of_order(hub: Hub)
     assert "cannot be fetched (HTTP Error 503: Service Unavailable); put digits.safetensors at" in refused(ADDRESS)
 
 
+def test_a_file_beyond_the_limit_is_not_begun(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2i.hub.web.LIMIT_BYTES", 1_000_000)
+    assert "cannot be fetched (larger than 0 GB, which no weights file should be)" in refused(ADDRESS)
+    assert not any(asked.startswith("GET /me") for asked in hub.asked)
+
+
 def test_a_file_of_a_branch_whose_hash_is_given_is_fetched_once(hub: Hub) -> None:
     with_hash = parsed(f"{ADDRESS}@main#sha256={SHA256}")
     found = fetched(with_hash)
