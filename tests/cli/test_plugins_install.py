@@ -119,6 +119,18 @@ def wheel(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def there(environment: Path, wheel: Callable[..., Path]) -> Callable[[str], None]:
+    """`there(source)`: a plugin of one module lies in the environment, unpacked as pip unpacks it."""
+    (site,) = environment.glob("lib/python*/site-packages")
+
+    def unpack(source: str) -> None:
+        with zipfile.ZipFile(wheel(source)) as archive:
+            archive.extractall(site)
+
+    return unpack
+
+
 def error(result: subprocess.CompletedProcess[str]) -> str:
     """The last line on standard error, which is ours; pip's come before it."""
     assert "Traceback" not in result.stderr, result.stderr
@@ -169,8 +181,10 @@ def test_what_follows_two_dashes_goes_to_pip(run: Run, wheel: Callable[..., Path
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "i2i-strange 1.0: model strange; loss odd, odder")
 
 
-def test_what_is_there_already_is_said_again_and_upgraded_only_when_asked(run: Run, wheel: Callable[..., Path]) -> None:
-    run("install", wheel(MODEL))
+def test_what_is_there_already_is_said_again_and_upgraded_only_when_asked(
+    run: Run, wheel: Callable[..., Path], there: Callable[[str], None]
+) -> None:
+    there(MODEL)
     newer = wheel(MODEL.replace('"odd", "odder"', '"odder",'), version="2.0")
     again = run("install", "I2I.Strange", PIP_FIND_LINKS=str(newer.parent))
     assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "i2i-strange 1.0: model strange; loss odd, odder")
@@ -212,21 +226,23 @@ def test_nothing_to_install_is_wrong_usage(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["I2I_Strange", "it"])
-def test_a_plugin_is_removed_by_its_package_or_its_entry_point(run: Run, wheel: Callable[..., Path], name: str) -> None:
-    run("install", wheel(MODEL))
+def test_a_plugin_is_removed_by_its_package_or_its_entry_point(
+    run: Run, there: Callable[[str], None], name: str
+) -> None:
+    there(MODEL)
     done = run("uninstall", "--yes", name)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "i2i-strange 1.0: removed"
     assert "i2i-strange" not in run("list").stdout
 
 
-def test_a_broken_plugin_can_be_removed(run: Run, wheel: Callable[..., Path]) -> None:
-    run("install", wheel(BROKEN))
+def test_a_broken_plugin_can_be_removed(run: Run, there: Callable[[str], None]) -> None:
+    there(BROKEN)
     assert run("uninstall", "--yes", "i2i-strange").stdout.splitlines()[-1] == "i2i-strange 1.0: removed"
 
 
-def test_pip_asks_first_and_no_leaves_it_there(run: Run, wheel: Callable[..., Path]) -> None:
-    run("install", wheel(MODEL))
+def test_pip_asks_first_and_no_leaves_it_there(run: Run, there: Callable[[str], None]) -> None:
+    there(MODEL)
     ours, theirs = os.openpty()
     os.write(ours, b"n\n")
     done = run("uninstall", "i2i-strange", terminal=theirs)
@@ -236,16 +252,16 @@ def test_pip_asks_first_and_no_leaves_it_there(run: Run, wheel: Callable[..., Pa
     assert done.stdout.splitlines()[-1].endswith("Proceed (Y/n)? i2i-strange 1.0: still installed")
 
 
-def test_where_nobody_can_be_asked_nothing_is_removed(run: Run, wheel: Callable[..., Path]) -> None:
-    run("install", wheel(MODEL))
+def test_where_nobody_can_be_asked_nothing_is_removed(run: Run, there: Callable[[str], None]) -> None:
+    there(MODEL)
     done = run("uninstall", "i2i-strange")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "Error: nobody can be asked here whether to remove; --yes does it\n"
     assert "i2i-strange" in run("list").stdout
 
 
-def test_what_is_no_installed_plugin_is_not_removed(run: Run, wheel: Callable[..., Path]) -> None:
-    run("install", wheel(MODEL))
+def test_what_is_no_installed_plugin_is_not_removed(run: Run, there: Callable[[str], None]) -> None:
+    there(MODEL)
     complaints = {
         "i2i-strnge": "no plugin 'i2i-strnge' is installed; did you mean 'i2i-strange'?",
         "click": "no plugin 'click' is installed (installed: ",
