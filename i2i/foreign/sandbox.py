@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,8 @@ KEPT = ("DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TEMP", "T
 GIVEN = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
 START, PATIENCE = 60, 4
 """Seconds by the clock until torch is there, and for each of computing: the machine may be busy."""
+ENDED = (-9, -24)
+"""By SIGKILL and SIGXCPU, which Windows does not have: for want of time or memory."""
 LONGEST_REASON = 300
 
 
@@ -96,15 +97,15 @@ def _reader(path: Path, file: BinaryIO, seconds: float) -> Iterator[subprocess.P
 
 def _received(answer: IO[bytes] | None, most: int) -> tuple[Contents, dict[str, Tensor]]:
     """Raises `EOFError` where the answer ends early, `ValueError` where it is none."""
+    import torch  # now: the process that is to answer does the same
+
+    from i2i.foreign.kinds import KINDS
+
     assert answer is not None
     length = header_length(_exactly(answer, 8))
     contents = contents_of(_exactly(answer, length))
     if contents.bytes > most:
         raise ValueError(f"its tensors claim {contents.bytes} bytes")
-    import torch
-
-    from i2i.foreign.kinds import KINDS
-
     tensors = {}
     for name, claim in contents.tensors.items():
         if claim.kind not in KINDS:
@@ -128,7 +129,7 @@ def _end_of(process: subprocess.Popen[bytes]) -> str:
         code = process.wait(timeout=5)
     except subprocess.TimeoutExpired:
         return "said nothing more"
-    if code in (-signal.SIGKILL, -getattr(signal, "SIGXCPU", signal.SIGKILL)):
+    if code in ENDED:
         return "took more time or memory than a file of its size needs"
     return f"died of signal {-code}" if code < 0 else f"ended with {code} before it had answered"
 
