@@ -25,6 +25,8 @@ WEIGHING = frozenset({"DAT", "FDAT", "HAT", "MMRealSR", "OmniSR", "RCAN", "RealC
 """Architectures that enlarge, and weigh channels by their means over the whole picture."""
 BY_CHANCE = frozenset({"AuraSR", "GFPGAN"})
 """Architectures that draw noise as large as the picture."""
+OF_ONE_SIZE = frozenset({"GFPGAN"})
+"""Architectures that take pictures of spandrel's minimum and, other than it says, no larger ones."""
 ALONE = frozenset({"DRUNet", "DnCNN", "IPT", "SeemoRe"})
 """Architectures that take one picture at a time."""
 
@@ -75,6 +77,7 @@ def geometry_of(found: ImageModelDescriptor[Any]) -> Geometry:
         min_size=max(1, sizes.minimum),
         margin=min(MARGIN, _reach(found)),
         channels=max(found.input_channels, found.output_channels),
+        size=(sizes.minimum, sizes.minimum) if found.architecture.id in OF_ONE_SIZE else None,
         restores=True,
         tiling=_tiling(found),
     )

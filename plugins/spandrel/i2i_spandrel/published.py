@@ -7,7 +7,6 @@ tensors: whoever writes one can have nothing built that a published file of that
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
@@ -31,6 +30,8 @@ MOST_NUMBERS = 2**32
 """In all tensors of a layout."""
 MOST_IN_A_ROW = 1000
 """Blocks, layers and the like whose numbers are parts of names."""
+MOST_TOLD = 240
+"""Characters of an error of spandrel's."""
 HARMLESS = frozenset({"__get__", "copy_", "detach", "dim", "is_floating_point", "ndimension", "numel", "size"})
 """Names of functions that tell no number of a tensor to whoever calls them."""
 UNTRAINED: Mapping[str, Shape] = {
@@ -97,10 +98,9 @@ def loaded(architecture: str, tensors: StateDict) -> ImageModelDescriptor[Any]:
         known = ", ".join(sorted(support.architecture.id for support in MAIN_REGISTRY))
         raise I2IError(f"spandrel knows no architecture '{architecture}' (known: {known})")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what these networks make of today's torch
-            found: ModelDescriptor = MAIN_REGISTRY[architecture].architecture.load(dict(tensors))
+        found: ModelDescriptor = MAIN_REGISTRY[architecture].architecture.load(dict(tensors))
     except Exception as error:  # whatever tensors of another shape lead to
-        what = f"{type(error).__name__}: {error}".partition("\n")[0]
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_TOLD]
         raise I2IError(f"it looks like a network {architecture}, but spandrel cannot load it ({what})") from error
     if not isinstance(found, ImageModelDescriptor):
         raise I2IError(
