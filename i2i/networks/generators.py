@@ -178,7 +178,7 @@ class UNetGenerator(_Generator):
     """C64-C128-C256-C512-…-C512 and back with skip connections (Isola et al. 2017, 6.1.1).
 
     `side`, a power of 2 from 32 up, is that of the pictures which come down to one pixel. With dropout, it follows the
-    three deepest levels on the way up.
+    three deepest levels on the way up; with batch norms, those that it follows in the published code.
     """
 
     def __init__(
@@ -202,10 +202,15 @@ class UNetGenerator(_Generator):
         channels = [width * min(2**level, 8) for level in range(levels)]  # of what each halving gives
         block: SkipBlock | None = None
         for level in reversed(range(levels - 1)):
-            noisy = dropout and level >= levels - 1 - NOISY_LEVELS
-            block = SkipBlock(channels[level], channels[level + 1], block, resize, noisy, norm)
+            noisy = level in (_noisy_as_published(levels) if batch else range(levels - 1 - NOISY_LEVELS, levels))
+            block = SkipBlock(channels[level], channels[level + 1], block, resize, dropout and noisy, norm)
         assert block is not None
         self.model = _Outermost(inputs, outputs, width, block, resize, residual, bias=not batch)
+
+
+def _noisy_as_published(levels: int) -> range:
+    """All levels as wide as the deepest, without that one and the first of them."""
+    return range(3, levels - 2)
 
 
 def _bounded(residual: bool) -> list[nn.Module]:

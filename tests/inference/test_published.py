@@ -180,6 +180,15 @@ def test_as_published_batch_norms_go_by_each_picture(tmp_path: Path) -> None:
         torch.testing.assert_close(ours, answer(network.train(), picture), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("side", "noisy"), [(128, [3, 4]), (256, [3, 4, 5])])
+def test_noise_of_a_published_unet_is_where_it_is_in_the_published_code(side: int, noisy: list[int]) -> None:
+    """Behind the levels between the deepest and the first that is as wide: num_downs − 5 of them."""
+    with torch.device("meta"):
+        network = i2i.UNetGenerator(side, 4, False, dropout=True, batch=True)
+    places = [name for name, module in network.named_modules() if type(module).__name__ == "Dropout"]
+    assert sorted(name.count("model.") - 2 for name in places) == noisy
+
+
 def test_a_unet_with_batch_norms_has_noise_as_published_unless_told_otherwise(tmp_path: Path) -> None:
     weights = brought_in(trained(unet(7, 4, batch)).state_dict(), tmp_path)
     translator, picture = i2i.load(weights, device="cpu"), torch.rand(3, 128, 128)
