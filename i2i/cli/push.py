@@ -42,15 +42,15 @@ def push(weights: Path, repository: str, **given: Any) -> None:
     i2i push monet.safetensors me/monet --licence cc-by-4.0 --dry-run
     i2i push monet.safetensors me/monet --licence cc-by-4.0
     """
+    from i2i.hub.addresses import parsed
     from i2i.hub.addresses import repository as named
-    from i2i.hub.addresses import require_revision
 
     repository = named(repository)
-    require_revision(given["revision"], "--revision")
     if given["licence"] and not LICENCE.fullmatch(given["licence"]):
         raise UsageError(f"--licence {given['licence']}: the hub names licences such as cc-by-4.0, apache-2.0, other")
     if weights.suffix.lower() != SUFFIX:
         raise UsageError(f"{weights}: a weights file ends in {SUFFIX}; `i2i runs export` takes one out of a run")
+    parsed(f"hf://{repository}/{weights.name}@{given['revision']}")  # what others will type
 
     from i2i.hub.card import about, card
     from i2i.inference.loading import load

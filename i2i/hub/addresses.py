@@ -114,7 +114,8 @@ def _in_repository(text: str, address: str) -> InRepository:
     if found is None:
         raise UsageError(f"{text}: names no file that ends in {_either()}; it reads {IN_REPOSITORY}")
     revision = MAIN if found["revision"] is None else found["revision"]
-    require_revision(revision, text)
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise UsageError(f"{text}: '{revision}' is no revision: a branch, a tag or a commit")
     if any(part in ("", ".", "..") for part in found["path"].split("/")) or not _is_plain(found["path"]):
         raise UsageError(f"{text}: '{found['path']}' is no path in a repository; it reads {IN_REPOSITORY}")
     return InRepository(f"{owner}/{name}", found["path"], revision)
@@ -126,12 +127,6 @@ def repository(text: str) -> str:
     for part in (owner, name):
         _require_name(part, text, "OWNER/REPOSITORY")
     return f"{owner}/{name}"
-
-
-def require_revision(revision: str, text: str) -> None:
-    """Raise `UsageError` where a revision of `text` is none that a repository can have."""
-    if not _REVISION.fullmatch(revision) or ".." in revision:
-        raise UsageError(f"{text}: '{revision}' is no revision: a branch, a tag or a commit")
 
 
 def _require_name(part: str, text: str, reads: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -58,39 +59,45 @@ def card(weights: About, repository: str, revision: str = MAIN, licence: str = "
 
 
 def _body(weights: About, repository: str, revision: str, licence: str, samples: bool) -> Iterator[str]:
-    header, name = weights.header, weights.file.name
-    recipe, note = header["recipe"], header.get("note") or ""
-    address = f"hf://{repository}/{name}@{revision}#sha256={weights.sha256}"
-    packages = [package for package in header.get("versions", {}) if package != "i2i"]
+    model, note = weights.header["recipe"]["model"]["use"], weights.header.get("note")
     yield f"# {repository.partition('/')[2]}\n"
-    yield f"`{name}` holds weights of the model `{recipe['model']['use']}` for i2i, the image-to-image toolkit.\n"
+    yield f"`{weights.file.name}` holds weights of the model `{model}` for i2i, the image-to-image toolkit.\n"
     yield "## How to use it\n"
-    yield "```console"
-    yield " ".join(["$ pip install 'i2i[hub]'", *packages])
-    yield f"$ i2i translate --weights '{address}' {'--count 64' if samples else '--src PICTURES'} --dst OUT"
-    yield "```\n"
+    yield from _commands(weights, f"hf://{repository}/{weights.file.name}@{revision}", samples)
     yield "## What it is\n"
-    yield from _table(
-        {
-            "model": recipe["model"]["use"],
-            "options": _options(recipe["model"]),
-            "translates with": _options(recipe.get("translate", {})) or "no options",
-            "parameters and statistics": f"{weights.numbers:,} numbers",
-            "packages": ", ".join(f"{package} {version}" for package, version in header.get("versions", {}).items()),
-            "loads besides": ", ".join(f"{file} (SHA-256 {sha256})" for file, sha256 in header["loaded"].items())
-            if header.get("loaded")
-            else "nothing",
-            "file": f"{name}, {weights.bytes:,} bytes",
-            "SHA-256": weights.sha256,
-        }
-    )
+    yield from _table(_contents(weights))
     yield "## How it was trained\n"
-    yield from _table(_training(header))
+    yield from _table(_training(weights.header))
     yield "## On what data, under which licence\n"
     yield f"Licence: {licence or NOT_STATED}.\n"
     yield f"{note or 'The file does not say on what data it was trained, nor how it may be used.'}\n"
     yield "## How good it is\n"
-    yield "The file does not say: not stated."
+    yield f"The file holds no figures: {NOT_STATED}."
+
+
+def _commands(weights: About, address: str, samples: bool) -> Iterator[str]:
+    """That bring in what is needed, and use the file."""
+    packages = ["'i2i[hub]'", *(package for package in weights.header.get("versions", {}) if package != "i2i")]
+    held = shlex.quote(f"{address}#sha256={weights.sha256}")
+    yield "```console"
+    yield f"$ pip install {' '.join(packages)}"
+    yield f"$ i2i translate --weights {held} {'--count 64' if samples else '--src PICTURES'} --dst OUT"
+    yield "```\n"
+
+
+def _contents(weights: About) -> dict[str, str]:
+    header = weights.header
+    recipe, loaded = header["recipe"], header.get("loaded") or {}
+    return {
+        "model": recipe["model"]["use"],
+        "options": _options(recipe["model"]),
+        "translates with": _options(recipe.get("translate", {})) or "no options",
+        "parameters and statistics": f"{weights.numbers:,} numbers",
+        "packages": ", ".join(f"{package} {version}" for package, version in header.get("versions", {}).items()),
+        "loads besides": ", ".join(f"{file} (SHA-256 {sha256})" for file, sha256 in loaded.items()) or "nothing",
+        "file": f"{weights.file.name}, {weights.bytes:,} bytes",
+        "SHA-256": weights.sha256,
+    }
 
 
 def _training(header: Mapping[str, Any]) -> dict[str, str]:

@@ -69,8 +69,6 @@ class _Part:
 
     def __init__(self, folder: Path) -> None:
         self.path, self.tag = folder / "part", folder / "tag"
-        self.total: int | None = None
-        """Bytes of the whole file, where the server says."""
 
     @property
     def size(self) -> int:
@@ -131,7 +129,6 @@ def _gather(url: str, part: _Part, progress: bool) -> None:
 
 def _transfer(url: str, part: _Part, progress: bool) -> None:
     """One request: for all of it, or for what is missing where the server can tell that it still has the same file."""
-    import requests
     from pooch import HTTPDownloader  # type: ignore[import-untyped]
 
     headers = {"Accept-Encoding": "identity"}
@@ -151,8 +148,6 @@ def _transfer(url: str, part: _Part, progress: bool) -> None:
         )(url, stream, None)
     finally:
         stream.close()
-    if part.total is not None and part.size < part.total:
-        raise requests.ConnectionError("the transfer broke off")
 
 
 def _look_at(onto: _Stream, response: Response, **_: Any) -> None:
@@ -170,15 +165,17 @@ def _look_at(onto: _Stream, response: Response, **_: Any) -> None:
         onto.file.truncate(0)
     elif not response.headers.get("content-range", "").startswith(f"bytes {part.size}-"):
         raise NotFetched("the server answers with another part of the file than was asked for")
-    encoded = response.headers.get("content-encoding", "identity") != "identity"
-    part.total = part.size + int(length) if length.isdecimal() and not encoded else None
-    if (part.total or 0) > LIMIT_BYTES:
+    lacking = int(length) if length.isdecimal() else 0
+    if part.size + lacking > LIMIT_BYTES:
         raise too_large()
     free = shutil.disk_usage(part.path.parent).free
-    if part.total is not None and part.total - part.size > free:
-        raise NotFetched(f"{part.path.parent}: {free / 1e6:.0f} MB are free, it takes {part.total / 1e6:.0f} MB")
-    tag = response.headers.get("etag") or response.headers.get("last-modified", "")
-    part.tag.write_text("" if encoded or tag.startswith("W/") else tag, encoding="latin-1")
+    if lacking > free:
+        raise NotFetched(f"{part.path.parent}: {free / 1e6:.0f} MB are free, it takes {lacking / 1e6:.0f} MB")
+    tag = response.headers.get("etag", "W/")
+    if tag.startswith("W/"):  # says nothing of single bytes
+        tag = response.headers.get("last-modified", "")
+    is_plain = response.headers.get("content-encoding", "identity") == "identity"
+    part.tag.write_text(tag if is_plain else "", encoding="latin-1")
 
 
 def too_large() -> NotFetched:

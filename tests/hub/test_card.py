@@ -56,6 +56,7 @@ def test_a_card_is_written_from_the_header(digits: About) -> None:
     )
     assert digits.header["note"] in text
     assert f"--weights 'hf://me/digits/digits.safetensors@next#sha256={told['SHA-256']}' --src PICTURES" in text
+    assert text.endswith("## How good it is\n\nThe file holds no figures: not stated.\n")
     assert "$ pip install 'i2i[hub]' i2i-cyclegan\n" in text
 
 
@@ -122,7 +123,8 @@ def test_what_would_betray_folders_is_not_pushed(run_i2i: I2I, tmp_path: Path) -
         ((DIGITS, "digits"), "digits: '' is no name of an owner or a repository; it reads OWNER/REPOSITORY"),
         ((DIGITS, "me/a/b"), "me/a/b: 'a/b' is no name of an owner or a repository"),
         ((DIGITS, "me/x", "--licence", "CC BY"), "--licence CC BY: the hub names licences such as cc-by-4.0"),
-        ((DIGITS, "me/x", "--revision", "../x"), "--revision: '../x' is no revision"),
+        ((DIGITS, "me/x", "--revision", "../x"), "hf://me/x/digits.safetensors@../x: '../x' is no revision"),
+        (("a#b.safetensors", "me/x"), "hf://me/x/a#b.safetensors@main: behind # stands sha256="),
         (("w.onnx", "me/x"), "w.onnx: a weights file ends in .safetensors; `i2i runs export` takes one out of a run"),
         (("none.safetensors", "me/x"), "none.safetensors: no such weights file"),
     ],
