@@ -131,7 +131,14 @@ def test_a_hostile_file_is_refused_in_one_line_and_stays_without_effect(tmp_path
         "a directory that lies": "is a zip archive whose directory does not say what its entries say",
         "something behind the end": "is a zip archive that is cut short or has something behind its end",
         "one number, seen 10¹² times": "its tensors claim 4000000000000 bytes; a file of 608 bytes cannot hold them",
+        "something before the start": "is a zip archive behind something else",
+        "two folders": "is a zip archive, but not as torch lays it out: one folder with all entries",
+        "a directory that points beyond": "is a zip archive whose directory points beyond its end",
+        "a directory of 4 GB": "is a damaged zip archive (Bad offset for central directory)",
+        "a data.pkl of 20 MB": "has a data.pkl of 20971676 bytes; more than 16777216 are not read",
         "a quantised tensor": "a is a quantised tensor; only plain tensors are read",
+        "a sparse tensor of torch's": "a is a sparse tensor; only plain tensors are read",
+        "a complex tensor": "a is of torch.complex64; only plain tensors are read",
         "a tensor without numbers": (
             "conv.weight is a tensor on 'meta', without numbers; only plain tensors are read"
         ),
@@ -260,7 +267,7 @@ def refused(path, monkeypatch, code):
     monkeypatch.setattr(sandbox, "started", answering(code))
     with pytest.raises(I2IError) as caught:
         read_tensors(path)
-    assert psutil.Process().children() == [one for one in psutil.Process().children() if one.status() != "zombie"]
+    assert not [one for one in psutil.Process().children() if one.status() == psutil.STATUS_ZOMBIE]
     assert str(caught.value).startswith(f"{path}: damaged or hostile: ")
     return str(caught.value).removeprefix(f"{path}: damaged or hostile: ")
 
@@ -316,6 +323,30 @@ def test_what_the_reader_says_stays_in_one_printable_line(file, tmp_path, monkey
         read_tensors(file)
     assert str(caught.value).startswith(f"{file}: no [31mError: xxx")
     assert len(str(caught.value)) <= len(f"{file}: ") + sandbox.LONGEST_REASON
+
+
+@pytest.mark.parametrize(
+    ("torch_there", "reason"),
+    [
+        ("None", "is not opened: the process that would do it cannot import torch"),
+        (
+            "type('', (), {'__version__': '2.5.1+cpu'})",
+            "is not opened: that is safe from torch 2.11 on, and here is 2.5.1+cpu",
+        ),
+    ],
+)
+def test_a_torch_that_is_not_safe_or_not_there_is_not_used(file, fresh_reader, monkeypatch, torch_there, reason):
+    monkeypatch.setattr(sandbox, "PROGRAM", f"import sys; sys.modules['torch'] = {torch_there}; {sandbox.PROGRAM}")
+    with pytest.raises(I2IError) as caught:
+        read_tensors(file)
+    assert str(caught.value) == f"{file}: {reason}"
+
+
+def test_a_process_that_cannot_be_started_is_reported(file, fresh_reader, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(I2IError) as caught:
+        read_tensors(file)
+    assert str(caught.value) == f"{file}: no process could be started to open it in: No such file or directory"
 
 
 # what passes

@@ -151,12 +151,12 @@ def _warm_up() -> None:
     warnings.simplefilter("ignore")
     try:
         import torch
-
-        from i2i.foreign import kinds  # noqa: F401
     except ImportError as error:
         raise Refused("is not opened: the process that would do it cannot import torch") from error
     if tuple(map(int, torch.__version__.split(".")[:2])) < OLDEST_TORCH:
-        raise Refused("is not opened: that is safe from torch 2.11 on, and here is an older one")
+        raise Refused(f"is not opened: that is safe from torch 2.11 on, and here is {torch.__version__}")
+    from i2i.foreign import kinds  # noqa: F401
+
     numbers = torch.arange(6.0)
     state = {"a": numbers.bfloat16(), "b": torch.nn.Parameter(numbers[2:]), "c": numbers.view(2, 3).T, "d": [b"\xff"]}
     for as_zip in (True, False):

@@ -221,10 +221,15 @@ HASHES = b")" + b"q\x00h\x00\x86" * 64
 PART = MARK + text("1") + number(2**40) + number(6) + TUPLE
 
 
-def quantised(folder: Path, canary: Path) -> Path:
-    with warnings.catch_warnings(action="ignore"):  # nobody makes new ones
-        torch.save({"a": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)}, folder / "net.pth")
-    return folder / "net.pth"
+def saved(make: Callable[[], torch.Tensor]) -> Made:
+    """What torch saves of a tensor of its own."""
+
+    def made(folder: Path, canary: Path) -> Path:
+        with warnings.catch_warnings(action="ignore"):  # some are on their way out
+            torch.save({"a": make()}, folder / "net.pth")
+        return folder / "net.pth"
+
+    return made
 
 
 TENSORS: dict[str, Made] = {
@@ -253,7 +258,9 @@ TENSORS: dict[str, Made] = {
     "a sparse tensor": pth(
         call("torch._utils", "_rebuild_sparse_tensor", COO, MARK + INDICES + GOOD + numbers(2**40) + b"\x88" + TUPLE)
     ),
-    "a quantised tensor": quantised,
+    "a quantised tensor": saved(lambda: torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)),
+    "a sparse tensor of torch's": saved(lambda: torch.eye(3).to_sparse()),
+    "a complex tensor": saved(lambda: torch.ones(2, dtype=torch.complex64)),
     "a tensor without numbers": pth(
         call(
             "torch._utils",
@@ -301,6 +308,14 @@ def overlapping() -> bytes:
     return bytes(whole)
 
 
+def beyond() -> bytes:
+    """The directory says of an entry that it begins behind the end."""
+    whole = bytearray(zipped(PLAIN))
+    at = whole.rindex(b"net/data/0") - 46
+    whole[at + 42 : at + 46] = struct.pack("<I", 2**30)
+    return bytes(whole)
+
+
 def encrypted() -> bytes:
     whole = bytearray(zipped(PLAIN))
     for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
@@ -334,6 +349,9 @@ ARCHIVES: dict[str, Made] = {
     "encrypted entries": file("net.pth", encrypted()),
     "a directory that lies": file("net.pth", lying()),
     "something behind the end": file("net.pth", zipped(PLAIN) + b"harm"),
+    "something before the start": file("net.pth", b"PK\x03\x04" + zipped(PLAIN)),
+    "two folders": file("net.pth", archive(("net/data.pkl", PLAIN), ("other/data/0", bytes(24)))),
+    "a directory that points beyond": file("net.pth", beyond()),
     "a comment": file("net.pth", swapped(zipped(PLAIN)[:-2], b"PK\x05\x06", b"PK\x05\x06") + b"\x04\x00harm"),
     "no data.pkl": file("net.pth", archive(("net/data/0", bytes(24)))),
     "a data.pkl of 20 MB": file("net.pth", lambda _: zipped(program(b"N0" * (10 * 2**20), state(GOOD)))),
