@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -88,3 +89,25 @@ def test_without_what_writes_onnx_there_is_one_line(monkeypatch: pytest.MonkeyPa
     assert isinstance(refused, UsageError)
     needed = "pip install onnx onnxscript onnxruntime"
     assert str(refused) == f"export to onnx: not everything is installed for it; get it by `{needed}`"
+
+
+def test_a_form_that_nobody_declares_is_told_with_all_there_are(tmp_path: Path) -> None:
+    refused = run("--plugin", "srgan", "--to", "published-poem", tmp_path / "m.pth")
+    assert refused.exit_code == 2
+    known = "'onnx', 'torch-export', 'published-cyclegan', 'published-dcgan', 'published-pix2pix', 'published-srgan'"
+    assert f"Invalid value for '--to': 'published-poem' is not one of {known}." in refused.output
+
+
+def test_a_model_without_weights_has_none_to_write(tmp_path: Path) -> None:
+    words = ("--plugin", "gatys", "--set", f"model.style={tmp_path / 's.png'}", "--to", "published-cyclegan")
+    (tmp_path / "s.png").write_bytes(b"")
+    refused = run(*words, tmp_path / "m.pth").exception
+    assert isinstance(refused, UsageError)
+    assert str(refused) == "--to published-cyclegan: gatys needs no weights, and has none to write"
+
+
+def test_forms_are_completed() -> None:
+    from i2i.cli.export import FormType, export
+
+    offered = FormType().shell_complete(click.Context(export), export.params[1], "published-c")
+    assert [item.value for item in offered] == ["published-cyclegan"]
