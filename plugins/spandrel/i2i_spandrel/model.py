@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
-from typing import Any, Literal, Never
+from typing import Literal, Never
 
 import torch
-from spandrel import ImageModelDescriptor, ModelTiling
+from spandrel import ModelTiling  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from i2i import Geometry, Request, UsageError, luma
 from i2i_spandrel import NetworkOptions
 from i2i_spandrel.chance import OfSeeds
-from i2i_spandrel.published import described
+from i2i_spandrel.published import Descriptor, described
 
 MARGIN = 64
 """Input pixels, the most by which tiles overlap. Many networks see further on paper; what they make of it is far less
@@ -68,7 +68,7 @@ class Published(nn.Module):
         return self._call(self.network, square)[..., : height * scale, : width * scale]
 
 
-def geometry_of(found: ImageModelDescriptor[Any]) -> Geometry:
+def geometry_of(found: Descriptor) -> Geometry:
     """What spandrel says of a network, in i2i's words."""
     sizes = found.size_requirements
     return Geometry(
@@ -83,7 +83,7 @@ def geometry_of(found: ImageModelDescriptor[Any]) -> Geometry:
     )
 
 
-def _tiling(found: ImageModelDescriptor[Any]) -> Tiling:
+def _tiling(found: Descriptor) -> Tiling:
     architecture = found.architecture.id
     if found.tiling is not ModelTiling.SUPPORTED or found.purpose == "FaceSR" or architecture in BY_CHANCE:
         return "never"
@@ -92,7 +92,7 @@ def _tiling(found: ImageModelDescriptor[Any]) -> Tiling:
     return "margin"  # what restores weighs each tile by itself: the means of a picture made smaller know no noise
 
 
-def _reach(found: ImageModelDescriptor[Any]) -> int:
+def _reach(found: Descriptor) -> int:
     """How far a network sees at most, in pixels."""
     if found.architecture.id not in CONVOLUTIONS:
         return MARGIN
@@ -105,7 +105,7 @@ def _has(network: nn.Module, kind: type[nn.Module]) -> bool:
     return any(isinstance(layer, kind) for layer in network.modules())
 
 
-def _told(found: ImageModelDescriptor[Any], learned: bool) -> str:
+def _told(found: Descriptor, learned: bool) -> str:
     """The network in a line."""
     does = f"enlarges ×{found.scale}" if found.scale > 1 else "keeps pictures' size"
     more = f" ({', '.join(found.tags)})" if found.tags else ""

@@ -183,6 +183,7 @@ def test_what_spandrel_does_not_know_is_told_by_its_first_names(catalog: i2i.Cat
 
 
 def test_what_fills_holes_is_refused(published: Published, catalog: i2i.Catalog, tmp_path: Path) -> None:
+    from i2i_spandrel.published import _Watch
     from i2i_spandrel.published import loaded as described
     from spandrel import MAIN_REGISTRY
 
@@ -192,7 +193,7 @@ def test_what_fills_holes_is_refused(published: Published, catalog: i2i.Catalog,
     with pytest.raises(
         i2i.I2IError, match="LaMa takes more than a picture, such as a mask; only what makes one of one"
     ):
-        described("LaMa", network)
+        described("LaMa", network, _Watch(network))
 
 
 def test_other_channels_than_grey_and_rgb_are_refused(
@@ -224,7 +225,9 @@ def header(esrgan: dict[str, Tensor], catalog: i2i.Catalog, tmp_path: Path) -> C
 
     def changed(**options: Any) -> Path:
         weights = import_weights(catalog, saved(tmp_path, esrgan), tmp_path / "x.safetensors", "spandrel")
-        model = {**json.loads(json.dumps(weights.recipe["model"])), **options}
+        model = json.loads(json.dumps(weights.recipe["model"]))
+        model["layout"] |= options.pop("wider", {})
+        model |= options
         i2i.Weights(**{**vars(weights), "recipe": {**weights.recipe, "model": model}}).save(tmp_path / "y.safetensors")
         return tmp_path / "y.safetensors"
 
@@ -237,7 +240,8 @@ def header(esrgan: dict[str, Tensor], catalog: i2i.Catalog, tmp_path: Path) -> C
         ({"architecture": "os.system"}, r"spandrel knows no architecture 'os\.system' \(known: ATD, AuraSR, "),
         ({"architecture": "os:system"}, r"model\.architecture: .*pattern"),
         ({"architecture": "GFPGAN"}, "it looks like a network GFPGAN, but spandrel cannot load it"),
-        ({"layout": {"model.0.weight": [2**20, 2**20, 3, 3]}}, r"a network of more than 4,294,967,296 is not built"),
+        ({"layout": {"model.0.weight": [2**20, 2**20, 3, 3]}}, r"a network of more than 2,147,483,648 is not built"),
+        ({"wider": {"model.0.weight": [2**14, 3, 3, 3]}}, r"than 2,147,483,648 is not built|can't allocate memory"),
         (
             {"layout": {"model.1.sub.999999999.weight": [1]}},
             r"it names a tensor model\.1\.sub\.999999999\.weight; of m",
