@@ -116,14 +116,14 @@ def test_the_smallest_picture_is_as_small_as_all_mirrored_edges_allow() -> None:
         model.network(torch.rand(1, 3, SMALLEST - 4, SMALLEST - 4))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (5, 7), (8, 8), (9, 31), (17, 10)])
-def test_pictures_of_any_size_keep_it(size: tuple[int, int], tmp_path: Path, catalog: i2i.Catalog) -> None:
+def test_pictures_of_any_size_keep_it(tmp_path: Path, catalog: i2i.Catalog) -> None:
     from i2i.inference.importing import import_weights
 
     torch.save(published(), tmp_path / "theirs.pth")
     import_weights(catalog, tmp_path / "theirs.pth", tmp_path / "w.safetensors", "fast-style")
     translator = i2i.load(tmp_path / "w.safetensors", catalog=catalog, device="cpu")
-    assert translator.translate(torch.rand(3, *size)).shape == (3, *size)
+    for size in ((1, 1), (5, 7), (8, 8), (9, 31), (17, 10)):
+        assert translator.translate(torch.rand(3, *size)).shape == (3, *size)
 
 
 def test_a_fresh_network_paints_nearly_grey() -> None:
