@@ -14,8 +14,8 @@ from i2i.networks.generators import ResNetGenerator, UNetGenerator
 
 AVERAGES = ("running_mean", "running_var", "num_batches_tracked")
 """What batch norms hold, and what instance norms of torch before 0.4 wrote into a file and never used."""
-DEEPEST = 10
-"""Halvings of the largest U-Net that is looked for; the published ones have 7 and 8."""
+DEEPEST, LONGEST = 10, 64
+"""Halvings of the largest U-Net and blocks of the largest ResNet that are looked for; published: 8 and 9."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def _resnet(given: Mapping[str, Tensor]) -> tuple[str, str, str, bool] | None:
     """Kind, names of the first and the last convolution, dropout: it takes a place between those of a block."""
     blocks = len({key.split(".")[1] for key in given if ".conv_block." in key})
     first, last = "model.1.weight", f"model.{16 + blocks + 1}.weight"
-    if not blocks or not _convolves(given, first) or not _convolves(given, last):
+    if not 1 <= blocks <= LONGEST or not _convolves(given, first) or not _convolves(given, last):
         return None
     return f"resnet-{blocks}", first, last, _convolves(given, "model.10.conv_block.6.weight")
 

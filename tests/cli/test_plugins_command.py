@@ -126,6 +126,8 @@ def test_a_package_is_shown_with_all_that_it_brings() -> None:
         "Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks, 2017",
         "API 1",
         "a weights file holds to_target, to_source",
+        "reads what others published yes",
+        "is written for others as published-cyclegan",
         "options:",
         "width channels of a generator's first layer; integer ≥ 1; default 64",
         "options of translate:",

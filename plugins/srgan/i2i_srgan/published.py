@@ -16,6 +16,7 @@ LAYERS: Mapping[str, str] = {"conv1": "0", "bn1": "1", "prelu": "2", "conv2": "3
 """Of a residual block: their names and ours."""
 COUNT = "num_batches_tracked"
 """What batch norms of torch before 0.4 lack."""
+MOST_BLOCKS = 64
 SCALES = (2, 4, 8)
 """What steps of ×2 give."""
 
@@ -25,7 +26,9 @@ def read_published(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Any], dict[
     blocks = sum(key.endswith(".conv2.weight") for key in tensors)
     steps = sum(key.endswith(".prelu.weight") for key in tensors) - blocks
     head, closing = tensors.get("block1.0.weight"), f"block{blocks + 2}.1"
-    if head is None or head.dim() != 4 or not head.numel() or 2**steps not in SCALES or not blocks:
+    if head is None or head.dim() != 4 or not head.numel():
+        return None
+    if not 1 <= blocks <= MOST_BLOCKS or not 1 <= steps <= len(SCALES):
         return None
     options: dict[str, Any] = {
         "generator": "resnet-tanh",
