@@ -139,9 +139,8 @@ REFUSED = {"LaMa"}
 
 def published(architecture: str, name: str, arguments: dict[str, Any]) -> dict[str, Tensor]:
     network = getattr(importlib.import_module(f"spandrel.architectures.{architecture}"), name)(**arguments)
-    chance = torch.Generator().manual_seed(1)
     for parameter in network.parameters():
-        parameter.data.add_(torch.randn(parameter.shape, generator=chance), alpha=0.04)
+        parameter.data.add_(torch.randn(parameter.shape), alpha=0.04)
     return {key: tensor.clone() for key, tensor in network.state_dict().items()}
 
 
@@ -161,6 +160,7 @@ def test_it_answers_as_by_spandrel_itself(architecture: str, name: str, argument
     from i2i_spandrel.model import BY_CHANCE, Published
     from i2i_spandrel.published import read
 
+    torch.manual_seed(2)
     tensors = published(architecture, name, arguments)
     found = read({key: tensor.clone() for key, tensor in tensors.items()})
     assert found is not None
