@@ -15,6 +15,7 @@ from i2i.training.loop import Loop
 from i2i.training.runtime import Runtime
 from i2i.training.turns import LoopTurns
 
+FORKED = torch.multiprocessing.get_context("forkserver")
 FP32, BF16 = (Runtime(torch.device("cpu"), precision) for precision in ("fp32", "bf16"))
 
 
@@ -282,6 +283,12 @@ def _rank(rank, store, x, parts, results):
     torch.distributed.destroy_process_group()
 
 
+def in_two_ranks(work, *arguments):
+    """Two processes, forked from one that has imported torch."""
+    FORKED.set_forkserver_preload(["torch._dynamo", "i2i.training.loop"])
+    torch.multiprocessing.start_processes(work, arguments, nprocs=2, start_method="forkserver")
+
+
 @pytest.mark.parametrize("parts", [1, 2])
 def test_two_ranks_learn_what_one_learns(tmp_path, monkeypatch, parts):
     # their processes import this module by its name: not as part of `tests`, which other distributions install too
@@ -294,7 +301,7 @@ def test_two_ranks_learn_what_one_learns(tmp_path, monkeypatch, parts):
         alone.advance(batches(x))
     with torch.multiprocessing.Manager() as manager:
         results = manager.dict()
-        torch.multiprocessing.spawn(_rank, (tmp_path / "store", x, parts, results), nprocs=2)
+        in_two_ranks(_rank, tmp_path / "store", x, parts, results)
         assert torch.equal(results[0][0], results[1][0])
         for parameters, total in (results[0], results[1]):
             assert torch.allclose(parameters, everything(alone.model), rtol=0, atol=1e-6)
@@ -360,7 +367,7 @@ def test_ranks_with_batch_norm_learn_what_two_shards_in_one_process_learn(tmp_pa
     expected = two_shards_in_one_process(x)
     with torch.multiprocessing.Manager() as manager:
         results = manager.dict()
-        torch.multiprocessing.spawn(_normed_rank, (tmp_path / "store", x, results), nprocs=2)
+        in_two_ranks(_normed_rank, tmp_path / "store", x, results)
         one, other = results[0], results[1]
     assert all(torch.equal(one[name], other[name]) for name in expected)
     assert all(torch.allclose(one[name].double(), expected[name].double(), rtol=0, atol=1e-6) for name in expected)
@@ -391,7 +398,7 @@ def test_ranks_search_along_one_line(tmp_path, monkeypatch):
     x = torch.cat([torch.randn(4, 3), 5 * torch.randn(4, 3)])
     with torch.multiprocessing.Manager() as manager:
         results = manager.dict()
-        torch.multiprocessing.spawn(_searching_rank, (tmp_path / "store", x, results), nprocs=2)
+        in_two_ranks(_searching_rank, tmp_path / "store", x, results)
         assert torch.equal(results[0], results[1])
 
 
