@@ -111,11 +111,16 @@ def damage(path: Path) -> str | None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state that `save_checkpoint` was given."""
+    """The state that `save_checkpoint` was given. Raises `I2IError` where there is none, whatever the hashes say."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     tree = json.loads((path / STATE).read_text(encoding="utf-8"))["state"]
-    state = unpack(tree, load_file(path / TRAINING))
+    try:
+        tensors = load_file(path / TRAINING)
+    except SafetensorError as error:
+        raise I2IError(f"{path / TRAINING}: not a readable safetensors file ({error})") from error
+    state = unpack(tree, tensors)
     if not isinstance(state, dict):
         raise I2IError(f"{path / STATE}: holds no training state")
     return state

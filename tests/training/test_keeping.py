@@ -1,13 +1,17 @@
 """Moving averages and saved states."""
 
+import json
 import math
+import pickle
+import re
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from i2i import I2IError
-from i2i.training.checkpoints import pack, unpack
+from i2i.training.checkpoints import STATE, TRAINING, load_checkpoint, pack, unpack
 from i2i.training.ema import EMA
 
 
@@ -84,3 +88,18 @@ def test_what_cannot_be_saved_is_named_by_its_place():
         I2IError, match=r"training state /trainer/pool: a set cannot be saved \(tensors, numbers, strings"
     ):
         pack({"trainer": {"pool": {1, 2}}})
+
+
+def test_a_pickle_in_the_place_of_saved_states_is_refused(tmp_path: Path):
+    canary = tmp_path / "canary"
+
+    class Poison:
+        def __reduce__(self):
+            return canary.touch, ()
+
+    (tmp_path / STATE).write_text(json.dumps({"state": {}}), encoding="utf-8")
+    (tmp_path / TRAINING).write_bytes(pickle.dumps(Poison()))
+    line = re.escape(f"{tmp_path / TRAINING}: not a readable safetensors file (")
+    with pytest.raises(I2IError, match=rf"^{line}.*\)$"):
+        load_checkpoint(tmp_path)
+    assert not canary.exists()
