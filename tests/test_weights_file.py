@@ -215,10 +215,10 @@ def test_what_a_later_version_adds_to_the_header_is_tolerated_and_hashed(
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"recipe": [1]}, "its i2i header says [1] for recipe, where a dict belongs"),
-        ({"step": "many"}, "its i2i header says 'many' for step, where a int belongs"),
-        ({"loaded": 5}, "its i2i header says 5 for loaded, where a dict belongs"),
-        ({"note": ["a"]}, "its i2i header says ['a'] for note, where a str belongs"),
+        ({"recipe": [1]}, "its header holds no recipe with a name and a model"),
+        ({"step": "many"}, "its i2i header says 'many' for step, where a whole number belongs"),
+        ({"loaded": 5}, "its i2i header says 5 for loaded, where a mapping belongs"),
+        ({"note": ["a"]}, "its i2i header says ['a'] for note, where a text belongs"),
     ],
 )
 def test_a_header_whose_parts_are_of_other_kinds_is_refused(file: Path, changes: dict[str, Any], expected: str) -> None:

@@ -114,16 +114,19 @@ def read_header(path: Path) -> dict[str, Any]:
     if header["api_version"] > API_VERSION:
         needs = f"needs i2i API {header['api_version']}, this i2i offers {API_VERSION}"
         raise I2IError(f"{path}: {needs}; upgrade with pip install -U i2i")
-    for key, kind in _PLAIN.items():
+    if not isinstance(header["recipe"], dict):
+        raise I2IError(f"{path}: its header holds no recipe with a name and a model")
+    for key, kind in _KINDS.items():
         if not isinstance(header.get(key, kind()), kind):
             found = repr(header[key])[:40]
-            raise I2IError(f"{path}: its i2i header says {found} for {key}, where a {kind.__name__} belongs")
+            raise I2IError(f"{path}: its i2i header says {found} for {key}, where {_CALLED[kind]} belongs")
     return header
 
 
 _FIELDS = {item.name for item in fields(Weights)} - {"tensors"}
-_PLAIN: Mapping[str, type] = {
-    **dict.fromkeys(("recipe", "versions", "data", "loaded"), dict),
+_CALLED: Mapping[type, str] = {dict: "a mapping", int: "a whole number", str: "a text"}
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("versions", "data", "loaded"), dict),
     **dict.fromkeys(("step", "model_version"), int),
     "note": str,
 }
