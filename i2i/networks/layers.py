@@ -13,6 +13,9 @@ from torch.overrides import has_torch_function
 DROPPED = 0.5
 """Share of the values that dropout sets to 0 (Isola et al. 2017, section 6.1.1)."""
 
+AT_ONCE = 2**19
+"""Numbers that are squared at a time: what a processor's cache holds."""
+
 Chance = Sequence[torch.Generator]
 """One generator of random numbers a picture, on the CPU: each layer that needs some draws the next."""
 
@@ -116,8 +119,11 @@ def _normed_alone(maps: Tensor, weight: Tensor | None, bias: Tensor | None, eps:
     """
     if not _adds_one_by_one(maps):
         return F.group_norm(maps, maps.shape[1], weight, bias, eps)
+    batch, channels, height, width = maps.shape
     centred = maps - maps.mean((2, 3), keepdim=True)
-    scale = (centred.square().mean((2, 3), keepdim=True) + eps).rsqrt()
+    rows = max(1, AT_ONCE // (batch * channels * width))
+    squares = sum(band.square().sum((2, 3), keepdim=True) for band in centred.split(rows, 2))
+    scale = (squares / (height * width) + eps).rsqrt()
     centred *= scale if weight is None else scale * weight[:, None, None]
     return centred if bias is None else centred.add_(bias[:, None, None])
 
