@@ -318,7 +318,6 @@ def test_what_came_in_goes_out_the_same(network: nn.Module, form: str, tmp_path:
 
 
 def test_what_was_trained_here_translates_there_in_either_direction(tmp_path: Path) -> None:
-    """The shipped weights of digits are built otherwise; a training with the published layers is another matter."""
     recipe = i2i.load_recipe(i2i.discover(), "cyclegan", overrides=["model.generator=resnet-6", "model.width=4"])
     from i2i.training.building import build_model
 
