@@ -127,20 +127,20 @@ def test_a_network_of_one_channel_is_shown_grey_pictures(
 def test_tiles_of_convolutions_are_within_a_level_of_the_whole(
     esrgan: dict[str, Tensor], catalog: i2i.Catalog, tmp_path: Path
 ) -> None:
-    file, shown = saved(tmp_path, esrgan), picture(112, 160)
+    file, shown = saved(tmp_path, esrgan), picture(88, 128)
     whole = loaded(file, catalog)
     assert whole.geometry.tiling == "margin"
-    in_tiles = loaded(file, catalog, tiles=Tiles(side=96)).translate(shown)
+    in_tiles = loaded(file, catalog, tiles=Tiles(side=88)).translate(shown)
     assert (in_tiles - whole.translate(shown)).abs().max() < 1 / 255
 
 
 def test_tiles_of_what_weighs_channels_by_the_whole_picture_are_within_a_level_where_asked_to_be_exact(
     published: Published, catalog: i2i.Catalog, tmp_path: Path
 ) -> None:
-    file, shown = saved(tmp_path, published("RCAN", **SMALL["RCAN"])), picture(152, 200)
+    file, shown = saved(tmp_path, published("RCAN", **SMALL["RCAN"])), picture(136, 168)
     whole = loaded(file, catalog)
     assert whole.geometry.tiling == "statistics"
-    in_tiles = loaded(file, catalog, tiles=Tiles(side=144, norms="exact")).translate(shown)
+    in_tiles = loaded(file, catalog, tiles=Tiles(side=136, norms="exact")).translate(shown)
     assert (in_tiles - whole.translate(shown)).abs().max() < 1 / 255
 
 
