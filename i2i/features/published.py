@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2i.disk.digests import sha256_of as sha256_of
+from i2i.disk.digests import sha256_of
 from i2i.errors import I2IError
 from i2i.hub.web import NotFetched, download
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts import API_VERSION, Weights
+from i2i.disk.digests import sha256_of
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError, UsageError
-from i2i.features.published import sha256_of
 from i2i.foreign import read_tensors
 from i2i.plugins import Catalog, Entry, resolve
 from i2i.recipe import Part, Recipe, load_recipe, validate_options

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torchmetrics.functional.image import lpips as reference
 
+from i2i.disk.digests import sha256_of
 from i2i.errors import I2IError, UsageError
 from i2i.features.lpips import HEADS, LPIPS, NETWORKS, LPIPSOptions
-from i2i.features.published import sha256_of
 from i2i.images.decode import open_picture, to_tensor
 
 DATA = Path(os.environ.get("I2I_TEST_DATA", "../shared/data"))

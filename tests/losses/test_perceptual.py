@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from i2i import UsageError
-from i2i.features.published import sha256_of
+from i2i.disk.digests import sha256_of
 from i2i.losses import FeatureLossOptions
 
 LossOf = Callable[..., nn.Module]

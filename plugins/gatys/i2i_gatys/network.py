@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from i2i import InstanceNorm
 from i2i_gatys import FastOptions
 
 SMALLEST = 8
@@ -52,7 +53,7 @@ class Normed(nn.Module):
     def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1) -> None:
         super().__init__()
         self.convolution = _mirroring(inputs, outputs, side, stride)
-        self.norm = nn.InstanceNorm2d(outputs, affine=True)
+        self.norm = InstanceNorm(outputs, affine=True)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H / stride, W / stride)."""
