@@ -156,10 +156,22 @@ class Trap:
         return pytest.fail, ("a pickle was opened",)
 
 
-@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"i2i": "{"}, {"i2i": "5"}, {"i2i": "[]"}])
-def test_tensors_of_unknown_meaning_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+UNKNOWN = "holds tensors but no i2i header that says which model they belong to"
+FOREIGN = f"{UNKNOWN}; bring it in with `i2i import FILE --out W.safetensors`"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [
+        (None, FOREIGN),
+        ({"format": "pt"}, FOREIGN),
+        ({"i2i": "{"}, UNKNOWN),
+        ({"i2i": "5"}, UNKNOWN),
+        ({"i2i": "[]"}, UNKNOWN),
+    ],
+)
+def test_tensors_of_unknown_meaning_are_refused(tmp_path: Path, metadata: dict[str, str] | None, expected: str) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors", metadata=metadata)
-    expected = "holds tensors but no i2i header that says which model they belong to"
     assert refusal(tmp_path / "foreign.safetensors") == expected
 
 

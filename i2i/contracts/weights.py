@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEADER_KEY = "i2i"
 DEEPEST_HEADER = 64
 """Levels; a recipe has six."""
+WAY_OUT = "bring it in with `i2i import FILE --out W.safetensors`"
 PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
 
@@ -90,9 +91,8 @@ class Weights:
 def read_header(path: Path) -> dict[str, Any]:
     """The header of a weights file, without its tensors. Raises `I2IError` in one line."""
     if path.suffix.lower() in PICKLES:
-        way_out = "bring it in with `i2i import FILE --out W.safetensors`"
         raise I2IError(
-            f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only: {way_out}"
+            f"{path}: a pickle file can run code when it is opened; i2i reads .safetensors files only: {WAY_OUT}"
         )
     try:
         metadata = read_contents(path).metadata
@@ -100,11 +100,14 @@ def read_header(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: no such weights file") from error
     except (OSError, ValueError) as error:
         raise I2IError(f"{path}: not a readable weights file ({error})") from error
+    no_header = f"{path}: holds tensors but no i2i header that says which model they belong to"
+    if HEADER_KEY not in metadata:
+        raise I2IError(f"{no_header}; {WAY_OUT}")
     try:
         header = json.loads(metadata[HEADER_KEY])
         missing = _REQUIRED - header.keys()
-    except (KeyError, ValueError, AttributeError, RecursionError) as error:
-        raise I2IError(f"{path}: holds tensors but no i2i header that says which model they belong to") from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise I2IError(no_header) from error
     if missing:
         raise I2IError(f"{path}: its i2i header lacks {', '.join(sorted(missing))}")
     if _depth(header) > DEEPEST_HEADER:
