@@ -19,6 +19,8 @@ MARK = "<!-- i2i push wrote this card and writes it anew each time; without this
 NOT_STATED = "not stated"
 UNTOLD = ("use", "weight", "classes")
 """Options that are told elsewhere, or at length."""
+TABLE = 12
+"""Entries of an option up to which it is told; longer ones, such as the layout of a network, are in the file."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def _named(part: Mapping[str, Any]) -> str:
 
 
 def _options(part: Mapping[str, Any]) -> str:
-    told = {key: value for key, value in part.items() if key not in UNTOLD and value not in (None, [], "")}
+    told = {key: value for key, value in part.items() if key not in UNTOLD and value not in (None, [], {}, "")}
+    told = {key: value for key, value in told.items() if not isinstance(value, Mapping) or len(value) <= TABLE}
     return ", ".join(f"{key} {_told(value)}" for key, value in told.items() if not _is_path(value))
 
 

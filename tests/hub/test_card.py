@@ -84,6 +84,12 @@ def test_an_imported_network_tells_its_file_and_invents_no_training(digits: Abou
     assert "trainer" not in told
 
 
+def test_an_option_of_many_entries_is_left_to_the_file(digits: About) -> None:
+    model = {"use": "spandrel", "architecture": "ESRGAN", "layout": {f"body.{n}.weight": [8, 8] for n in range(99)}}
+    header = {**digits.header, "recipe": {**digits.header["recipe"], "model": {**model, "few": {"a": 1}}}}
+    assert rows(card(replace(digits, header=header), "me/x4"))["options"] == "architecture ESRGAN, few a 1"
+
+
 def test_places_on_a_machine_are_found_and_never_told(digits: About) -> None:
     recipe = digits.header["recipe"]
     named = {**recipe, "dataset": {**recipe["dataset"], "source": ["/home/me/photos", "C:\\me"], "target": "/data|x"}}
