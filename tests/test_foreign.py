@@ -46,6 +46,12 @@ def test_names_lose_what_data_parallel_put_before_them(tmp_path):
     assert same(read_tensors(tmp_path / "net.pth"))
 
 
+def test_names_of_which_only_some_have_the_prefix_stay_as_they_are(tmp_path):
+    torch.save({"a": torch.zeros(1), "module.a": torch.ones(1)}, tmp_path / "net.pth")
+    found = read_tensors(tmp_path / "net.pth")
+    assert {key: tensor.item() for key, tensor in found.items()} == {"a": 0, "module.a": 1}
+
+
 def test_what_is_not_a_tensor_is_left_out(tmp_path):
     torch.save({**STATE, "note": "trained on a Sunday", 7: torch.ones(1)}, tmp_path / "net.pth")
     assert same(read_tensors(tmp_path / "net.pth"))
@@ -187,7 +193,8 @@ def test_the_real_command_reads_in_a_process_of_its_own_and_leaves_none(run_i2i,
     given = (CODE["os.system"](tmp_path, tmp_path / "canary"), tmp_path / "good.pth")
     torch.save(STATE, given[1])
     said = [run_i2i("import", file, "--out", tmp_path / "w.safetensors", site=tmp_path) for file in given]
-    damaged = f"Error: {given[0]}: damaged, or holds something else than plain tensors\n"
+    damaged = f"Error: {given[0]}: damaged, or holds something else than plain tensors: os.system"
+    damaged += "; save the network's state_dict() alone where it was made\n"
     assert (said[0].returncode, said[0].stdout, said[0].stderr) == (1, "", damaged)
     assert said[1].stderr.startswith(
         f"Error: {given[1]}: not recognised: its 2 tensors begin with conv.weight, conv.bias"

@@ -79,8 +79,9 @@ SECTIONS = {
 @click.option("--config", type=PATH, help="YAML file laid over the recipe of a model that needs no weights.")
 @click.option("--run", type=PATH, help="Run folder whose newest weights to use.")
 @click.option("--best", is_flag=True, help="With --run: its best weights by what validations found, not its newest.")
-@click.option("--weights", type=WEIGHTS, help="Weights file (.safetensors) to use, or one that "
-              "i2i export wrote (.onnx); or its address, hf://… or https://….")  # fmt: skip
+@click.option("--weights", type=WEIGHTS, help="Weights file (.safetensors) to use, or one that i2i export wrote "
+              "(.onnx), or its address, hf://… or https://…; with a --plugin that reads others' files, such as "
+              "spandrel, also one of those (.pth).")  # fmt: skip
 @click.option("--src", "sources", type=PATH, multiple=True, help="Folder, file, archive (.tar, .zip, "
               "shards such as 'photos-{000..009}.tar') or URL of pictures to translate; may be repeated.")  # fmt: skip
 @click.option("--glob", "globs", multiple=True, metavar="PATTERN", help="Only pictures whose name fits, such as "

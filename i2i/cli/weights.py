@@ -31,16 +31,20 @@ WEIGHTS = WeightsType()
 
 
 @overload
-def at_hand(given: None) -> None: ...
+def at_hand(given: None, pickles: bool = False) -> None: ...
 @overload
-def at_hand(given: Path | Remote) -> Path: ...
-def at_hand(given: Path | Remote | None) -> Path | None:
-    """The file itself, fetched and told of where it lies on the web. Raises `I2IError` where it cannot be had."""
+def at_hand(given: Path | Remote, pickles: bool = False) -> Path: ...
+def at_hand(given: Path | Remote | None, pickles: bool = False) -> Path | None:
+    """The file itself, fetched and told of where it lies on the web; a pickle only for who can read some.
+
+    Raises `I2IError` where it cannot be had.
+    """
     if not isinstance(given, Remote):
         return given
     from i2i.hub.fetching import fetched
 
-    given.refuse_pickle()
+    if not pickles:
+        given.refuse_pickle()
     found = fetched(given)
     if is_first():  # it speaks for all ranks
         remark(f"{found.path}: {found.origin}")

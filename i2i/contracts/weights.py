@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEADER_KEY = "i2i"
 DEEPEST_HEADER = 64
 """Levels; a recipe has six."""
+LONGEST_NAME = 200
 WAY_OUT = "bring it in with `i2i import FILE --out W.safetensors`"
 PICKLES = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
 
@@ -88,6 +89,14 @@ class Weights:
         return cls(**{key: value for key, value in header.items() if key in _FIELDS}, tensors=tensors)
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file has an i2i header; what cannot be read as safetensors has none."""
+    try:
+        return HEADER_KEY in read_contents(path).metadata
+    except (OSError, ValueError):
+        return False
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """The header of a weights file, without its tensors. Raises `I2IError` in one line."""
     if path.suffix.lower() in PICKLES:
@@ -117,11 +126,12 @@ def read_header(path: Path) -> dict[str, Any]:
     if header["api_version"] > API_VERSION:
         needs = f"needs i2i API {header['api_version']}, this i2i offers {API_VERSION}"
         raise I2IError(f"{path}: {needs}; upgrade with pip install -U i2i")
-    if not isinstance(header["recipe"], dict):
+    if not _is_named(header["recipe"]):
         raise I2IError(f"{path}: its header holds no recipe with a name and a model")
+    told = {**header, **{f"recipe.{part}": section for part, section in header["recipe"].items()}}
     for key, kind in _KINDS.items():
-        if not isinstance(header.get(key, kind()), kind):
-            found = repr(header[key])[:40]
+        if not isinstance(told.get(key, kind()), kind):
+            found = repr(told[key])[:40]
             raise I2IError(f"{path}: its i2i header says {found} for {key}, where {_CALLED[kind]} belongs")
     return header
 
@@ -130,10 +140,19 @@ _FIELDS = {item.name for item in fields(Weights)} - {"tensors"}
 _CALLED: Mapping[type, str] = {dict: "a mapping", int: "a whole number", str: "a text"}
 _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("versions", "data", "loaded"), dict),
+    **dict.fromkeys((f"recipe.{part}" for part in ("dataset", "losses", "run", "trainer", "translate")), dict),
     **dict.fromkeys(("step", "model_version"), int),
     "note": str,
 }
 _REQUIRED = {item.name for item in fields(Weights) if item.default is item.default_factory is MISSING} - {"tensors"}
+
+
+def _is_named(recipe: Any) -> bool:
+    """Whether what is told of it can be: names, where there are any, are short texts without control characters."""
+    if not isinstance(recipe, dict) or not isinstance(model := recipe.get("model", {}), dict):
+        return False
+    names = (recipe.get("name", ""), model.get("use", ""))
+    return all(isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable() for name in names)
 
 
 def _fingerprint(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

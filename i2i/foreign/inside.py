@@ -14,6 +14,7 @@ import ctypes
 import json
 import math
 import os
+import re
 import signal
 import struct
 import sys
@@ -88,7 +89,13 @@ def _read(file: BinaryIO) -> tuple[dict[str, Tensor], dict[str, str]]:
     except Refused:
         raise
     except Exception as error:  # whatever torch's reader makes of what is no pickle, or one that wants to run code
-        raise Refused(DAMAGED) from error
+        raise Refused(DAMAGED + _other_than_tensors(error)) from error
+
+
+def _other_than_tensors(error: Exception) -> str:
+    """What it is, and what would work, where torch names it."""
+    found = re.search(r"\bGLOBAL ([A-Za-z_][\w.]{0,80})", str(error))
+    return f": {found[1]}; save the network's state_dict() alone where it was made" if found else ""
 
 
 def _named_tensors(found: Any, size: int) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -140,7 +147,7 @@ def _write(answer: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[st
     text = json.dumps(header).encode()
     answer.write(struct.pack("<Q", len(text)) + text)
     for tensor in tensors.values():
-        answer.write(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        answer.write(tensor.detach().resolve_neg().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     answer.flush()
 
 

@@ -29,7 +29,9 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise I2IError(f"{path}: {key} holds numbers that are not finite; whatever made the file went wrong")
     prefix = "module."  # what nn.DataParallel puts before every name
-    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+    if all(key.startswith(prefix) for key in tensors):
+        return {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+    return tensors
 
 
 def _safetensors(path: Path) -> tuple[dict[str, Tensor], str]:

@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from i2i.contracts.weights import PICKLES
 from i2i.errors import UsageError
@@ -15,6 +15,8 @@ from i2i.errors import UsageError
 SUFFIXES = (".safetensors", ".onnx", *sorted(PICKLES))
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+SECRETS = re.compile(r"auth|credential|key|pass|secret|sig|token", re.IGNORECASE)
+"""In names of a query's parts, of those that nobody but their owner is to know."""
 IN_REPOSITORY = "hf://OWNER/REPOSITORY/FILE@REVISION"
 MAIN = "main"
 
@@ -53,8 +55,11 @@ class Remote:
 
     @property
     def place(self) -> Path:
-        """Where the file lies once it is here; who has no network may put it there."""
-        return cache() / hashlib.sha256(self.address.encode()).hexdigest()[:16] / self.name
+        """Where the file lies once it is here; who has no network may put it there.
+
+        What is wanted with a hash has a place of its own: it takes that of no other contents of the same address.
+        """
+        return cache() / hashlib.sha256(str(self).encode()).hexdigest()[:16] / self.name
 
     def refuse_pickle(self) -> None:
         """Raise `UsageError` where what it names can run code when it is opened, before it is fetched for nothing."""
@@ -71,7 +76,17 @@ class Remote:
 
 def cache() -> Path:
     """The folder of what was fetched, be it there or not."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "i2i" / "weights"
+    return own_folder("XDG_CACHE_HOME", ".cache") / "i2i" / "weights"
+
+
+def own_folder(variable: str, otherwise: str) -> Path:
+    """The folder that a variable of the environment names, else that of the user's home. Raises `UsageError`."""
+    if given := os.environ.get(variable):
+        return Path(given)
+    try:
+        return Path.home() / otherwise
+    except RuntimeError as error:
+        raise UsageError(f"no home folder is known here; set {variable} to a folder of yours") from error
 
 
 def is_address(text: str) -> bool:
@@ -143,6 +158,9 @@ def _name(text: str, address: str) -> str:
         raise UsageError(f"{text}: no such kind of URL ({error})") from error
     if not parts.hostname or not _is_plain(address) or " " in address:
         raise UsageError(f"{text}: no such kind of URL; it reads https://HOST/FILE")
+    if found := [key for key, _ in parse_qsl(parts.query, keep_blank_values=True) if SECRETS.search(key)]:
+        raise UsageError(f"an https address with {found[0]}=… in it would be kept in plain text; fetch the file by "
+                         "other means, and name it")  # fmt: skip
     if "@" in parts.netloc:
         raise UsageError("an https address with a user's name or password in it would be kept in plain text; leave "
                          "them out: ~/.netrc holds them")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ MARK = "<!-- i2i push wrote this card and writes it anew each time; without this
 NOT_STATED = "not stated"
 UNTOLD = ("use", "weight", "classes")
 """Options that are told elsewhere, or at length."""
+PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""What pip is told to install: a name, and no more than that."""
 TABLE = 12
 """Entries of an option up to which it is told; longer ones, such as the layout of a network, are in the file."""
 
@@ -79,7 +82,8 @@ def _body(weights: About, repository: str, revision: str, licence: str, samples:
 
 def _commands(weights: About, address: str, samples: bool) -> Iterator[str]:
     """That bring in what is needed, and use the file."""
-    packages = ["'i2i[hub]'", *(package for package in weights.header.get("versions", {}) if package != "i2i")]
+    others = [name for name in weights.header.get("versions", {}) if name != "i2i" and PACKAGE.fullmatch(name)]
+    packages = ["'i2i[hub]'", *others]
     held = shlex.quote(f"{address}#sha256={weights.sha256}")
     yield "```console"
     yield f"$ pip install {' '.join(packages)}"
@@ -105,8 +109,7 @@ def _contents(weights: About) -> dict[str, str]:
 def _training(header: Mapping[str, Any]) -> dict[str, str]:
     """What is known of it; of an imported network that is nothing."""
     recipe, data = header["recipe"], header.get("data") or {}
-    if "imported" in data:
-        origin = data["imported"]
+    if isinstance(origin := data.get("imported"), Mapping):
         return {"imported from": f"{origin.get('file')}, SHA-256 {origin.get('sha256')}", "training": ""}
     run, trainer, dataset = recipe.get("run", {}), recipe.get("trainer", {}), recipe.get("dataset", {})
     return {
@@ -131,9 +134,9 @@ def _table(rows: Mapping[str, str]) -> Iterator[str]:
     yield ""
 
 
-def _named(part: Mapping[str, Any]) -> str:
+def _named(part: Any) -> str:
     """`l1, times 10 (option value, …)`."""
-    if "use" not in part:
+    if not isinstance(part, Mapping) or "use" not in part:
         return ""
     weight = f", times {part['weight']:g}" if part.get("weight") not in (None, 1) else ""
     options = _options(part)

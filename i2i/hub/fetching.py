@@ -57,8 +57,9 @@ def fetched(remote: Remote) -> Fetched:
 
 def _here(remote: Remote, known: Pin) -> Iterator[Path]:
     """Files that may be the one."""
-    if remote.place.is_file():
-        yield remote.place
+    for place in (remote.place, replace(remote, sha256=None).place):
+        if place.is_file():
+            yield place
     if remote.inside is not None and (path := huggingface.cached(_of_pin(remote.inside, known))) is not None:
         yield path
 

@@ -17,8 +17,10 @@ LOG_IN = "log in with `hf auth login`, or set HF_TOKEN to a token that may do th
 
 def cached(inside: InRepository) -> Path | None:
     """The file in the hub's own cache, if it is there; nothing is asked of the network."""
-    require(f"hf://{inside.repository}")
-    from huggingface_hub import try_to_load_from_cache
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
 
     found = try_to_load_from_cache(inside.repository, inside.path, revision=inside.revision)
     return Path(found) if isinstance(found, str) else None  # else it may be known that there is no such file

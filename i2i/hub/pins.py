@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.disk.locking import alone
 from i2i.errors import I2IError
-from i2i.hub.addresses import DIGEST
+from i2i.hub.addresses import DIGEST, own_folder
 
 WAIT_SECONDS = 30.0
 
@@ -32,7 +31,7 @@ class Pin:
 
 def lock_file() -> Path:
     """The file of all pins, be it there or not."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "i2i" / "weights.lock.json"
+    return own_folder("XDG_CONFIG_HOME", ".config") / "i2i" / "weights.lock.json"
 
 
 def pinned(address: str) -> Pin | None:

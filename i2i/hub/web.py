@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from i2i.disk.digests import sha256_of
 from i2i.disk.drafts import settle
@@ -53,7 +53,10 @@ def download(url: str, path: Path, sha256: str | None = None, progress: bool = T
             if _state(path) != before:
                 return  # the other process has fetched it
             part = _Part(folder)
-            _gather(url, part, progress and os.isatty(2))
+            try:
+                _gather(url, part, progress and os.isatty(2))
+            finally:
+                part.remove_empty()
             if sha256 is not None and (found := sha256_of(part.path)) != sha256:
                 part.remove()
                 raise OtherContents(found, sha256)
@@ -73,6 +76,11 @@ class _Part:
     @property
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
+
+    def remove_empty(self) -> None:
+        """Where nothing has arrived, leave nothing."""
+        if not self.size:
+            self.remove()
 
     def begin_anew(self) -> None:
         self.path.unlink(missing_ok=True)
@@ -121,7 +129,7 @@ def _gather(url: str, part: _Part, progress: bool) -> None:
             if answer.status_code != requests.codes.requested_range_not_satisfiable or not size:
                 break
             part.begin_anew()  # it has become shorter than what is here
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # headers that are no numbers, too
             reason = " ".join(str(error).split())
             break
     raise NotFetched(reason)
@@ -155,7 +163,8 @@ def _look_at(onto: _Stream, response: Response, **_: Any) -> None:
     if response.is_redirect:
         target = urljoin(response.url, response.headers["location"])
         if response.url.startswith("https:") and not target.startswith("https:"):
-            raise NotFetched(f"it leads to {target}, which is not protected by https")
+            to = urlsplit(target)  # without what else stands in it, which may be secret
+            raise NotFetched(f"it leads to {to.scheme}://{to.hostname}{to.path}, which is not protected by https")
     if response.status_code not in (200, 206):
         return
     if response.headers.get("content-type", "").startswith("text/html"):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2i.contracts import API_VERSION, Weights
+from i2i.contracts.weights import is_ours
 from i2i.disk.digests import sha256_of
 from i2i.disk.drafts import complete_or_not_at_all
 from i2i.errors import I2IError, UsageError
@@ -52,10 +53,15 @@ def imported(catalog: Catalog, file: Path, plugin: str | None = None) -> Weights
     model can be asked or several know the file; `I2IError` where the file cannot be read, none knows it, or it does
     not fit.
     """
+    if is_ours(file):
+        raise UsageError(f"{file}: is a weights file of i2i already; use it as it is, by --weights")
     recipe = load_recipe(catalog, plugin) if plugin is not None else None
-    found = _recognised(file, _readers(catalog, recipe))
+    readers = _readers(catalog, recipe)
+    digest = sha256_of(file) if file.is_file() else None  # what is none is refused by who reads it
+    found = _recognised(file, readers, asked=plugin is not None)
     weights = _fitting(catalog, recipe or _recipe_of(catalog, found.model), found, file)
-    digest = sha256_of(file)
+    if digest != sha256_of(file):
+        raise I2IError(f"{file}: was changed while it was read; import it again")
     return replace(
         weights,
         data={"imported": {"file": file.name, "sha256": digest}},
@@ -85,16 +91,18 @@ def _readers(catalog: Catalog, recipe: Recipe | None) -> list[Entry[Any]]:
     return [recipe.model.entry]
 
 
-def _recognised(file: Path, readers: list[Entry[Any]]) -> Found:
+def _recognised(file: Path, readers: list[Entry[Any]], asked: bool) -> Found:
+    """`asked`: somebody said whom to ask."""
     tensors = read_tensors(file)
     found = _answers(file, tensors, [entry for entry in readers if not entry.value.reads_pickle])
     found = found or _answers(file, tensors, [entry for entry in readers if entry.value.reads_pickle])
     if not found:
         first = ", ".join(list(tensors)[:FIRST]) + (", …" if len(tensors) > FIRST else "")
         names = ", ".join(f"'{entry.name}'" for entry in readers)
+        others = "; without --plugin every installed model is asked" if asked else ""
         raise I2IError(
             f"{file}: not recognised: its {len(tensors)} tensors begin with {first}; asked {names}; needed is a plugin "
-            "whose model knows these names (`read_foreign`)"
+            f"whose model knows these names (`read_foreign`){others}"
         )
     if len(found) > 1:
         names = ", ".join(one.model.name for one in found)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from i2i.contracts import API_VERSION, Options, Weights
-from i2i.contracts.weights import HEADER_KEY
+from i2i.contracts.weights import is_ours
 from i2i.errors import I2IError, UsageError
 from i2i.images.decode import parsed_colour
 from i2i.images.limits import LIMITS, Limits
@@ -120,28 +118,17 @@ def _of_recipe(recipe: Recipe, catalog: Catalog) -> _Ready:
 
 def _of_file(source: Path, catalog: Catalog, plugin: str | None) -> _Ready:
     path = str(source := weights_at(source))
-    is_theirs = plugin is not None and _has_no_header(source) and _reads_theirs(catalog, plugin)
-    weights = imported(catalog, source, plugin) if is_theirs else Weights.load(source)
-    weights = migrated(weights, model_entry(weights, catalog, path), path)
+    asked = load_recipe(catalog, plugin).model.entry if plugin is not None else None
+    reads_theirs = asked is not None and asked.value.reads_pickle
+    weights = imported(catalog, source, plugin) if reads_theirs and not is_ours(source) else Weights.load(source)
+    entry = model_entry(weights, catalog, path)
+    if reads_theirs and entry != asked:
+        raise UsageError(f"{path}: holds weights of model '{entry.name}', not of --plugin {plugin}; leave --plugin out")
+    weights = migrated(weights, entry, path)
     part = model_from_data(catalog, weights.recipe["model"], path)
     recorded = weights.recipe.get("translate", {})
     options = validate_options(part.entry.value.translate_options, recorded, f"{path}: translate.")
     return _Ready(load_inference_model(part, weights, path), weights, options, weights.fingerprint())
-
-
-def _reads_theirs(catalog: Catalog, plugin: str) -> bool:
-    """Whether a recipe's model is given what others published as it is."""
-    reads: bool = load_recipe(catalog, plugin).model.entry.value.reads_pickle
-    return reads
-
-
-def _has_no_header(file: Path) -> bool:
-    """Whether a file was written by others; one that cannot be read is refused elsewhere."""
-    if file.suffix.lower() != ".safetensors":
-        return True
-    with suppress(SafetensorError, OSError), safe_open(file, framework="pt") as opened:
-        return HEADER_KEY not in (opened.metadata() or {})
-    return False
 
 
 def _within(precisions: Collection[str], asked: str, name: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from i2i.errors import UsageError
-from i2i.hub.addresses import InRepository, Remote, is_address, parsed
+from i2i.hub.addresses import InRepository, Remote, cache, is_address, parsed
 
 DIGEST = "ab" * 32
 
@@ -28,7 +30,7 @@ def test_a_file_of_a_repository(text: str, inside: InRepository, address: str | 
     remote = parsed(text)
     assert remote == Remote(address or text, inside.path.rpartition("/")[2], None, inside)
     assert parsed(f"{text}#sha256={DIGEST}").sha256 == DIGEST
-    assert parsed(f"{text}#sha256={DIGEST}").place == remote.place
+    assert parsed(f"{text}#sha256={DIGEST}").place != remote.place
     assert str(parsed(f"{text}#sha256={DIGEST}")) == f"{remote.address}#sha256={DIGEST}"
 
 
@@ -77,3 +79,24 @@ def test_what_is_refused_at_once(text: str, complaint: str) -> None:
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("query", ["token=t", "X-Amz-Signature=t&a=b", "a=b&apiKey="])
+def test_an_address_with_a_secret_in_it_is_refused_and_not_repeated(query: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parsed(f"https://host.org/w.safetensors?{query}")
+    found = next(part.partition("=")[0] for part in query.split("&") if not part.startswith("a="))
+    assert str(caught.value) == (
+        f"an https address with {found}=… in it would be kept in plain text; fetch the file by other means, and name it"
+    )
+
+
+def test_without_a_home_it_is_said_which_variable_names_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(UsageError, match=r"^no home folder is known here; set XDG_CACHE_HOME to a folder of yours$"):
+        cache()

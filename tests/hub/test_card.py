@@ -84,6 +84,13 @@ def test_an_imported_network_tells_its_file_and_invents_no_training(digits: Abou
     assert "trainer" not in told
 
 
+def test_nothing_but_names_of_packages_stands_in_the_command_to_paste(digits: About) -> None:
+    versions = {"i2i": "1", "i2i-x": "1", "x; touch pwned": "1", "--index-url=y": "1"}
+    assert "$ pip install 'i2i[hub]' i2i-x\n" in card(
+        replace(digits, header={**digits.header, "versions": versions}), "me/x"
+    )
+
+
 def test_an_option_of_many_entries_is_left_to_the_file(digits: About) -> None:
     model = {"use": "spandrel", "architecture": "ESRGAN", "layout": {f"body.{n}.weight": [8, 8] for n in range(99)}}
     header = {**digits.header, "recipe": {**digits.header["recipe"], "model": {**model, "few": {"a": 1}}}}

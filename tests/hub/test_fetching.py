@@ -95,6 +95,15 @@ def test_contents_other_than_pinned_are_refused_until_the_user_wants_them(web: A
     assert fetched(remote).sha256 == OTHER_DIGEST
 
 
+def test_a_hash_that_is_given_leaves_what_is_pinned_where_it_is(web: Any, remote: Remote) -> None:
+    fetched(remote)
+    web.serve(FILE, OTHER)
+    assert fetched(given(remote, OTHER_DIGEST)).path.read_bytes() == OTHER
+    web.files.clear()
+    assert fetched(remote).path.read_bytes() == CONTENT
+    assert fetched(given(remote, OTHER_DIGEST)).path.read_bytes() == OTHER
+
+
 def test_a_removed_entry_has_the_address_asked_again_though_its_old_contents_are_here(web: Any, remote: Remote) -> None:
     fetched(remote)
     web.serve(FILE, OTHER)
@@ -160,11 +169,13 @@ def test_without_a_network_the_line_names_the_file_its_hash_and_its_place(homes:
     instead = f"put w.safetensors at {remote.place}, or name a file that is here"
     line = f"{remote.address}: cannot be fetched (Connection refused); {instead}"
     assert refused(remote) == line
+    place = given(remote, DIGEST).place
     with_hash = line.replace("put w.safetensors", f"put w.safetensors (SHA-256 {DIGEST})")
+    with_hash = with_hash.replace(str(remote.place), str(place))
     assert refused(given(remote, DIGEST)) == with_hash
-    remote.place.write_bytes(OTHER)
+    place.write_bytes(OTHER)
     assert refused(given(remote, DIGEST)) == with_hash.replace(
-        str(remote.place), f"{remote.place}; what lies there now holds something else"
+        str(place), f"{place}; what lies there now holds something else"
     )
     remote.place.write_bytes(CONTENT)
     assert fetched(given(remote, DIGEST)).path == remote.place

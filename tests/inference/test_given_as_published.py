@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,3 +92,21 @@ def test_without_weights_it_is_told_to_give_some_not_to_train_any(
     with pytest.raises(UsageError) as raised:
         choose_weights(tint, "tint", None, None)
     assert str(raised.value) == ("no weights for tint: none are shipped; give --weights FILE, as somebody published it")
+
+
+def test_weights_of_another_model_are_not_taken_for_its_own(tint: Catalog, tmp_path: Path) -> None:
+    import_weights(tint, saved(tmp_path), tmp_path / "ours.safetensors", "tint")
+    ours = Weights.load(tmp_path / "ours.safetensors")
+    other = next(name for name in tint.entries["model"] if name != "tint")
+    file = tmp_path / "other.safetensors"
+    replace(ours, recipe={**ours.recipe, "model": {**ours.recipe["model"], "use": other}}).save(file)
+    with pytest.raises(UsageError) as raised:
+        load(file, plugin="tint", catalog=tint, device="cpu")
+    told = f"holds weights of model '{other}', not of --plugin tint; leave --plugin out"
+    assert str(raised.value) == f"{file}: {told}"
+
+
+def test_a_pipe_is_not_waited_for(tint: Catalog, tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe.safetensors")
+    with pytest.raises(I2IError, match=r"pipe\.safetensors: .*it is a pipe"):
+        load(pipe, plugin="tint", catalog=tint, device="cpu")

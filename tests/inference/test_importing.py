@@ -112,8 +112,16 @@ def test_a_file_that_no_model_knows_is_told_by_its_first_keys(tint: Catalog, tmp
 
 def test_with_a_plugin_only_its_model_is_asked(tint: Catalog, tmp_path: Path) -> None:
     file = saved(tmp_path, {"stroke": OFFSET})
-    with pytest.raises(I2IError, match="begin with stroke; asked 'tint'; needed is"):
+    with pytest.raises(I2IError, match=r"begin with stroke; asked 'tint'; needed is.*; without --plugin every"):
         import_weights(tint, file, tmp_path / "w.safetensors", "tint")
+
+
+def test_a_weights_file_of_i2i_is_not_brought_in(tint: Catalog, tmp_path: Path) -> None:
+    ours = tmp_path / "w.safetensors"
+    import_weights(tint, saved(tmp_path, glaze()), ours)
+    with pytest.raises(UsageError) as raised:
+        import_weights(tint, ours, tmp_path / "again.safetensors")
+    assert str(raised.value) == f"{ours}: is a weights file of i2i already; use it as it is, by --weights"
 
 
 def test_of_several_models_that_know_a_file_one_is_to_be_named(tint: Catalog, tmp_path: Path) -> None:
