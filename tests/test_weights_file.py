@@ -231,6 +231,7 @@ def test_what_a_later_version_adds_to_the_header_is_tolerated_and_hashed(
         ({"recipe": {"name": {"a": 1}}}, "its header holds no recipe with a name and a model"),
         ({"recipe": {"name": "x\nError: y"}}, "its header holds no recipe with a name and a model"),
         ({"recipe": {"model": {"use": "\x1b[31m"}}}, "its header holds no recipe with a name and a model"),
+        ({"recipe": {"translate": []}}, "its header holds no recipe with a name and a model"),
         ({"recipe": {"run": []}}, "its i2i header says [] for recipe.run, where a mapping belongs"),
         ({"recipe": {"losses": "l1"}}, "its i2i header says 'l1' for recipe.losses, where a mapping belongs"),
         ({"step": "many"}, "its i2i header says 'many' for step, where a whole number belongs"),

@@ -140,7 +140,7 @@ _FIELDS = {item.name for item in fields(Weights)} - {"tensors"}
 _CALLED: Mapping[type, str] = {dict: "a mapping", int: "a whole number", str: "a text"}
 _KINDS: Mapping[str, type] = {
     **dict.fromkeys(("versions", "data", "loaded"), dict),
-    **dict.fromkeys((f"recipe.{part}" for part in ("dataset", "losses", "run", "trainer", "translate")), dict),
+    **dict.fromkeys((f"recipe.{part}" for part in ("dataset", "losses", "run", "trainer")), dict),
     **dict.fromkeys(("step", "model_version"), int),
     "note": str,
 }
@@ -149,7 +149,9 @@ _REQUIRED = {item.name for item in fields(Weights) if item.default is item.defau
 
 def _is_named(recipe: Any) -> bool:
     """Whether what is told of it can be: names, where there are any, are short texts without control characters."""
-    if not isinstance(recipe, dict) or not isinstance(model := recipe.get("model", {}), dict):
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("translate", {}), dict):
+        return False
+    if not isinstance(model := recipe.get("model", {}), dict):
         return False
     names = (recipe.get("name", ""), model.get("use", ""))
     return all(isinstance(name, str) and len(name) <= LONGEST_NAME and name.isprintable() for name in names)
