@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click import Context
 from click.testing import CliRunner
 
-from i2i import discover
+from i2i import ResNetGenerator, Weights, discover
 from i2i.cli.translate import translate
 from i2i.cli.weights import WEIGHTS, at_hand
 from i2i.errors import UsageError
@@ -52,6 +53,23 @@ def test_a_pickle_is_fetched_for_a_model_that_reads_what_others_published(web: A
     if "spandrel" not in catalog.names("recipe"):
         pytest.skip("no such model is installed")
     assert choose_weights(catalog, "spandrel", parsed(web.url("/w.pth")), None)[0].read_bytes() == CONTENT
+
+
+def test_a_pickle_on_the_web_is_brought_in_as_one_that_is_here(web: Any, tmp_path: Path) -> None:
+    from i2i.cli import i2i
+
+    if "cyclegan" not in (catalog := discover()).names("model"):
+        pytest.skip("no model that knows such a file is installed")
+    file = tmp_path / "latest_net_G.pth"
+    torch.save(ResNetGenerator(3, 4, False).state_dict(), file)
+    web.serve("/latest_net_G.pth", file.read_bytes())
+    remote = parsed(web.url("/latest_net_G.pth"))
+    for source, out in ((file, "here.safetensors"), (remote, "fetched.safetensors")):
+        done = CliRunner().invoke(i2i, ["import", str(source), "--out", str(tmp_path / out)])
+        assert (done.exit_code, done.exception) == (0, None)
+    here, there = (Weights.load(tmp_path / name) for name in ("here.safetensors", "fetched.safetensors"))
+    assert there.fingerprint() == here.fingerprint()
+    assert there.recipe["model"]["use"] in catalog.names("model")
 
 
 def test_the_option_takes_paths_and_addresses() -> None:

@@ -58,7 +58,7 @@ def command(python: str) -> Run:
     def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": str(cwd / "torch"), **OFFLINE}
         words = [python, "-m", "i2i", *map(str, arguments)]
-        return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
     return run
 
